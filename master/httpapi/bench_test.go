@@ -85,8 +85,8 @@ func BenchmarkHandlerOfCachedGet(b *testing.B) {
 	f := fixture(b, 150)
 	api := f.api(func(c *Config) { c.Documents = view.NewDocumentCache(1 << 30) })
 	for _, encoding := range []string{"identity", "gzip"} {
-		asked := newRequest(eu1, "Accept-Encoding", encoding)
-		answer := do(api, asked)
+		request := newRequest(eu1, "Accept-Encoding", encoding)
+		answer := do(api, request)
 		for _, one := range []struct {
 			name    string
 			handler http.Handler
@@ -94,7 +94,7 @@ func BenchmarkHandlerOfCachedGet(b *testing.B) {
 			b.Run(encoding+"/"+one.name, func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					one.handler.ServeHTTP(&discard{http.Header{}}, asked)
+					one.handler.ServeHTTP(&discard{http.Header{}}, request)
 				}
 			})
 		}

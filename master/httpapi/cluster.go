@@ -47,17 +47,17 @@ func (a *API) respond(w http.ResponseWriter, r *http.Request, report *session.Re
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	var answer *view.EncodedBody
+	var response *view.EncodedBody
 	if q.SelectsAll() {
-		answer, err = a.config.Documents.Encoded(document, q.Part, negotiateEncoding(r))
+		response, err = a.config.Documents.Encoded(document, q.Part, negotiateEncoding(r))
 	} else {
-		answer, err = a.config.Documents.Select(document, q, negotiateEncoding(r))
+		response, err = a.config.Documents.Select(document, q, negotiateEncoding(r))
 	}
 	if err != nil {
 		return err
 	}
 	setFreshnessHeaders(w.Header(), document)
-	writeJSON(w, answer)
+	writeJSON(w, response)
 	return nil
 }
 

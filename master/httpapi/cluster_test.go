@@ -38,7 +38,7 @@ func TestClusterRoutesReturnTheirPart(t *testing.T) {
 }
 
 func TestClusterIsFoundByNameOrIP(t *testing.T) {
-	for _, tc := range []struct{ asked, cluster string }{
+	for _, tc := range []struct{ requested, cluster string }{
 		{"prod-eu", "prod-eu"},
 		{"203.0.113.7", "prod-eu"},
 		{"2001:db8::7", "prod-eu"},
@@ -46,9 +46,9 @@ func TestClusterIsFoundByNameOrIP(t *testing.T) {
 		{"v1.24.lab", "v1.24.lab"},
 		{"v1%2E24%2Elab", "v1.24.lab"},
 	} {
-		w := get(shop(t).api(nil), "/api/v1/clusters/"+tc.asked+"/summary")
+		w := get(shop(t).api(nil), "/api/v1/clusters/"+tc.requested+"/summary")
 		if got := string(fields(t, w.Body)["cluster"]); w.Code != http.StatusOK || got != fmt.Sprintf("%q", tc.cluster) {
-			t.Errorf("%s: got %d, cluster %s; want cluster %s", tc.asked, w.Code, got, tc.cluster)
+			t.Errorf("%s: got %d, cluster %s; want cluster %s", tc.requested, w.Code, got, tc.cluster)
 		}
 	}
 }

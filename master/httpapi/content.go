@@ -95,11 +95,11 @@ func (a *API) writeWithETag(w http.ResponseWriter, r *http.Request, body view.Bo
 
 // writeBody writes a response that is not shared, in the encoding that the client prefers.
 func (a *API) writeBody(w http.ResponseWriter, r *http.Request, body view.Body) error {
-	answer, err := a.config.Documents.Encode(body, negotiateEncoding(r))
+	response, err := a.config.Documents.Encode(body, negotiateEncoding(r))
 	if err != nil {
 		return err
 	}
-	writeJSON(w, answer)
+	writeJSON(w, response)
 	return nil
 }
 

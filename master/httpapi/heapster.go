@@ -103,16 +103,16 @@ func writeHeapsterError(w http.ResponseWriter, bad *heapster.BadRequest) error {
 	return nil
 }
 
-func writeHeapster(w http.ResponseWriter, answer heapster.Response) error {
-	body, err := json.Marshal(answer.Body)
+func writeHeapster(w http.ResponseWriter, response heapster.Response) error {
+	body, err := json.Marshal(response.Body)
 	if err != nil {
 		return fmt.Errorf("encode Heapster response: %w", err)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "private, no-cache")
-	if answer.Warning != "" {
-		h.Set("Warning", fmt.Sprintf("299 rollcall %q", plainASCII(answer.Warning)))
+	if response.Warning != "" {
+		h.Set("Warning", fmt.Sprintf("299 rollcall %q", plainASCII(response.Warning)))
 	}
 	_, _ = w.Write(body)
 	return nil

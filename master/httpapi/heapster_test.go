@@ -98,12 +98,12 @@ func TestHeapsterErrorsAreAsInHeapster(t *testing.T) {
 
 func TestHeapsterRequiresAccessToDetails(t *testing.T) {
 	f, past := shopWithHistory(t)
-	var asked []Access
+	var reviewed []Access
 	api := f.api(func(c *Config) {
 		past(c)
 		c.Authenticate = func(*http.Request) (Authorizer, error) {
 			return func(_ context.Context, want Access) error {
-				asked = append(asked, want)
+				reviewed = append(reviewed, want)
 				return ErrForbidden
 			}, nil
 		}
@@ -114,7 +114,7 @@ func TestHeapsterRequiresAccessToDetails(t *testing.T) {
 		}
 	}
 	want := Access{Verb: "get", Details: true, Cluster: "prod-eu"}
-	if len(asked) != 3 || asked[0] != want || len(f.awaited) != 0 {
-		t.Errorf("got reviews %+v, want %+v (demand for %v)", asked, want, f.awaited)
+	if len(reviewed) != 3 || reviewed[0] != want || len(f.awaited) != 0 {
+		t.Errorf("got reviews %+v, want %+v (demand for %v)", reviewed, want, f.awaited)
 	}
 }

@@ -47,8 +47,8 @@ func TestHiddenClustersDoNotAffectTheList(t *testing.T) {
 		bubble(t, func(t *testing.T, f *fake) {
 			f.clusters = append(f.clusters[:1:1], Registered{Name: "a-hidden-one"}, f.clusters[1])
 			api := f.api(func(c *Config) { c.Authenticate = onlyEU })
-			// Somebody who sees all has every change noticed.
-			watching(t, api, fleetPath, nil)
+			// A caller who sees all clusters makes the API record every change.
+			watching(t, api, listPath, nil)
 			path := "/api/v1/clusters" + query
 			before := get(api, path)
 			changeHiddenClusters(t, f)
@@ -76,7 +76,7 @@ func TestHiddenClustersDoNotAffectVersions(t *testing.T) {
 	versions := func(t *testing.T, hidden bool) (events []string) {
 		bubble(t, func(t *testing.T, f *fake) {
 			api := f.api(func(c *Config) { c.Authenticate = onlyEU })
-			w := watching(t, api, fleetPath+"&allowWatchBookmarks=true", nil)
+			w := watching(t, api, listPath+"&allowWatchBookmarks=true", nil)
 			for range 2 {
 				if hidden {
 					changeHiddenClusters(t, f)
@@ -111,8 +111,8 @@ func TestHiddenClustersDoNotAffectVersions(t *testing.T) {
 func TestResumeWithPartialVisibility(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		api := f.api(func(c *Config) { c.Authenticate = onlyEU })
-		watching(t, api, fleetPath, nil)
-		watching(t, api, fleetPath+"&demand=*", nil)
+		watching(t, api, listPath, nil)
+		watching(t, api, listPath+"&demand=*", nil)
 		for range 100 {
 			f.report(t, "prod-eu", nil)
 			f.observe("v1.24.lab", session.Status{Session: session.Info{Phase: session.Backoff}, Message: time.Now().String()})
@@ -122,27 +122,27 @@ func TestResumeWithPartialVisibility(t *testing.T) {
 			return decodeList(t, get(api, "/api/v1/clusters").Body.String()).ResourceVersion
 		}
 		listed := from()
-		w := watching(t, api, fleetPath+"&resourceVersion="+listed, nil)
+		w := watching(t, api, listPath+"&resourceVersion="+listed, nil)
 		if synctestText := w.text(); w.status != http.StatusOK || synctestText != "" {
 			t.Errorf("resume from the list's version: got %d %s", w.status, synctestText)
 		}
 		f.report(t, "prod-eu", nil, node("n2", state.True))
 		<-time.After(1100 * time.Millisecond)
 		w.expect("MODIFIED Cluster prod-eu")
-		again := watching(t, api, fleetPath+"&resourceVersion="+listed, nil)
+		again := watching(t, api, listPath+"&resourceVersion="+listed, nil)
 		if again.text(); again.status != http.StatusGone {
 			t.Errorf("resume a version that is older than five minutes: got %d, want 410", again.status)
 		}
 		if now := from(); now == listed {
 			t.Error("the version did not change")
 		}
-		// Versions that count all changes are not for who does not see all clusters: trying them
-		// would tell how many there are.
+		// A caller who does not see all clusters must not resume from a version that counts all
+		// changes: by trying such versions they would learn how many there are.
 		everything := decodeList(t, get(f.api(nil), "/api/v1/clusters").Body.String()).ResourceVersion
 		id, _, _ := strings.Cut(listed, "-")
 		_, count, _ := strings.Cut(everything, "-")
 		for _, guess := range []string{everything, id + "-" + count, id + "-1", id + "-101", id + "-9999"} {
-			if w := watching(t, api, fleetPath+"&resourceVersion="+guess, nil); w.status != http.StatusGone {
+			if w := watching(t, api, listPath+"&resourceVersion="+guess, nil); w.status != http.StatusGone {
 				t.Errorf("%s: got %d, want 410", guess, w.status)
 			}
 		}
@@ -182,7 +182,7 @@ func TestHiddenAndUnknownClusterGetTheSameResponse(t *testing.T) {
 		}
 	}
 	for _, query := range []string{"&demand=CLUSTER", "&detail=CLUSTER", "&detail=CLUSTER@17.9f2c-1", "&demand=*,CLUSTER", "&demand=prod-eu,CLUSTER&detail=prod-eu"} {
-		paths = append(paths, fleetPath+query)
+		paths = append(paths, listPath+query)
 	}
 	for _, path := range []string{"/model/nodes/", "/model/metrics/", "/metric-export", "/metric-export-schema", "/nothing", "/model/nodes/?start=x"} {
 		paths = append(paths, "/heapster/CLUSTER/api/v1"+path)

@@ -91,11 +91,11 @@ func TestIdleConnectionIsClosed(t *testing.T) {
 		defer c.Close()
 		fmt.Fprint(c, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
 		r := bufio.NewReader(c)
-		answer, err := http.ReadResponse(r, nil)
+		response, err := http.ReadResponse(r, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+		if _, err := io.Copy(io.Discard, response.Body); err != nil {
 			t.Fatal(err)
 		}
 		begin := time.Now()
@@ -119,12 +119,12 @@ func TestConnectionsAreLimited(t *testing.T) {
 		}
 		request := func(c net.Conn) (int, error) {
 			fmt.Fprint(c, "GET /api/v1/clusters HTTP/1.1\r\nHost: x\r\n\r\n")
-			answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+			response, err := http.ReadResponse(bufio.NewReader(c), nil)
 			if err != nil {
 				return 0, err
 			}
-			_, err = io.Copy(io.Discard, answer.Body)
-			return answer.StatusCode, err
+			_, err = io.Copy(io.Discard, response.Body)
+			return response.StatusCode, err
 		}
 		for _, c := range []net.Conn{second, third} {
 			if status, err := request(c); status != http.StatusOK {
@@ -159,9 +159,9 @@ func TestMissingBodyTimesOut(t *testing.T) {
 				defer time.AfterFunc(time.Minute, func() { c.Close() }).Stop() // where nothing else ends it
 				begin := time.Now()
 				fmt.Fprintf(c, "%s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\n%s\r\n\r\n", request, mediaTypeOf(request), announced)
-				answer, err := http.ReadResponse(bufio.NewReader(c), nil)
-				if err != nil || answer.StatusCode < 400 {
-					t.Errorf("%s, %s: got %v, error %v; want it rejected", request, announced, answer, err)
+				response, err := http.ReadResponse(bufio.NewReader(c), nil)
+				if err != nil || response.StatusCode < 400 {
+					t.Errorf("%s, %s: got %v, error %v; want it rejected", request, announced, response, err)
 				}
 				_, _ = io.Copy(io.Discard, c)
 				if took := time.Since(begin); took > connlimit.BodyTimeout+time.Second {
@@ -196,12 +196,12 @@ func TestAuthenticatedConnectionsAreNotLimitedPerAddress(t *testing.T) {
 		}))
 		request := func(c net.Conn, header string) int {
 			fmt.Fprintf(c, "GET /api/v1/clusters HTTP/1.1\r\nHost: x\r\n%s\r\n", header)
-			answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+			response, err := http.ReadResponse(bufio.NewReader(c), nil)
 			if err != nil {
 				return 0
 			}
-			_, _ = io.Copy(io.Discard, answer.Body)
-			return answer.StatusCode
+			_, _ = io.Copy(io.Discard, response.Body)
+			return response.StatusCode
 		}
 		for i := range 20 {
 			c := h.dial()
@@ -246,14 +246,14 @@ func TestHealthWorksWithManyOpenConnections(t *testing.T) {
 	}
 	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return dial("127.0.0.1") }}}
 	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/metrics": 404, "/api/v1/clusters": 404} {
-		answer, err := client.Get("http://" + listener.Addr().String() + path)
+		response, err := client.Get("http://" + listener.Addr().String() + path)
 		if err != nil {
 			t.Errorf("%s: %v", path, err)
 			continue
 		}
-		answer.Body.Close()
-		if answer.StatusCode != want {
-			t.Errorf("%s: got %d, want %d", path, answer.StatusCode, want)
+		response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("%s: got %d, want %d", path, response.StatusCode, want)
 		}
 	}
 }
@@ -265,14 +265,14 @@ func TestWatchOutlivesTheWriteTimeout(t *testing.T) {
 		c := h.dial()
 		defer c.Close()
 		fmt.Fprintf(c, "GET %s/nodes?watch=true HTTP/1.1\r\nHost: x\r\n\r\n", eu1)
-		answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+		response, err := http.ReadResponse(bufio.NewReader(c), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		lines := make(chan string, 100)
 		go func() {
 			defer close(lines)
-			for scanner := bufio.NewScanner(answer.Body); scanner.Scan(); {
+			for scanner := bufio.NewScanner(response.Body); scanner.Scan(); {
 				lines <- scanner.Text()
 			}
 		}()

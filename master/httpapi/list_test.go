@@ -93,7 +93,7 @@ func TestSlowListIsStreamed(t *testing.T) {
 			if fmt.Sprint(whole.Clusters) != fmt.Sprint(slow.Clusters) || (slow.Continue == "") != (whole.Continue == "") || slow.ResourceVersion == "" || q.Header().Get("Etag") == "" {
 				t.Errorf("%q: the streamed list is\n%+v\nwant as without streaming (ETag %s)\n%+v", limit, slow, q.Header().Get("Etag"), whole)
 			}
-			resumed := watching(t, api, fleetPath+"&resourceVersion="+slow.ResourceVersion, nil)
+			resumed := watching(t, api, listPath+"&resourceVersion="+slow.ResourceVersion, nil)
 			<-time.After(time.Second)
 			if synctest.Wait(); resumed.status != http.StatusOK {
 				t.Errorf("%q: watch from the list's version: got %d", limit, resumed.status)

@@ -14,11 +14,11 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-const fleetPath = "/api/v1/clusters?watch=true"
+const listPath = "/api/v1/clusters?watch=true"
 
 func TestListWatchSendsChangesAtMostOncePerSecond(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
-		w := watching(t, f.api(nil), fleetPath, nil)
+		w := watching(t, f.api(nil), listPath, nil)
 		w.expect("ADDED Cluster prod-eu", "ADDED Cluster v1.24.lab", "BOOKMARK initial-events-end")
 		for range 5 {
 			<-time.After(100 * time.Millisecond)
@@ -43,7 +43,7 @@ func TestListWatchSendsChangesAtMostOncePerSecond(t *testing.T) {
 func TestListWatchDemand(t *testing.T) {
 	for demand, want := range map[string]string{"": "0 0 0", "&demand=prod-eu": "1 0 0", "&demand=prod-eu,v1.24.lab": "1 1 0", "&demand=*": "1 1 1"} {
 		bubble(t, func(t *testing.T, f *fake) {
-			w := watching(t, f.api(nil), fleetPath+demand, nil)
+			w := watching(t, f.api(nil), listPath+demand, nil)
 			f.change(func() { f.clusters = append(f.clusters, Registered{Name: "new"}) })
 			<-time.After(time.Second)
 			w.text()
@@ -60,7 +60,7 @@ func TestListWatchDemand(t *testing.T) {
 
 func TestListWatchDetail(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
-		w := watching(t, f.api(nil), fleetPath+"&detail=prod-eu", nil)
+		w := watching(t, f.api(nil), listPath+"&detail=prod-eu", nil)
 		w.expect("ADDED Cluster prod-eu", "ADDED Cluster v1.24.lab", "BOOKMARK initial-events-end",
 			"prod-eu: ADDED Node n1", "prod-eu: ADDED Pod web-1", "prod-eu: ADDED Container app", "prod-eu: ADDED Port", "prod-eu: ADDED Summary", "prod-eu: ADDED Session Reporting", "prod-eu: BOOKMARK initial-events-end")
 		f.report(t, "prod-eu", nil, node("n2", state.True))
@@ -79,10 +79,10 @@ func TestListWatchResumes(t *testing.T) {
 		listed := strings.Trim(string(fields(t, get(api, "/api/v1/clusters").Body)["resourceVersion"]), `"`)
 		<-time.After(time.Second)
 		f.report(t, "prod-eu", nil, node("n2", state.True))
-		w := watching(t, api, fleetPath+"&resourceVersion="+listed, nil)
+		w := watching(t, api, listPath+"&resourceVersion="+listed, nil)
 		w.expect("MODIFIED Cluster prod-eu")
 		for version, want := range map[string]int{"0123456789abcdef-1": 410, strings.TrimSuffix(listed, "1") + "99": 410, "17.9f2c-4": 400, "0": 200} {
-			if w := watching(t, api, fleetPath+"&resourceVersion="+version, nil); w.status != want {
+			if w := watching(t, api, listPath+"&resourceVersion="+version, nil); w.status != want {
 				t.Errorf("version %s: got %d, want %d", version, w.status, want)
 			}
 		}
@@ -92,7 +92,7 @@ func TestListWatchResumes(t *testing.T) {
 func TestListWatchHeartbeatsAreBookmarksIfAllowed(t *testing.T) {
 	for query, want := range map[string][]string{"": nil, "&allowWatchBookmarks=true": {"BOOKMARK", "BOOKMARK"}} {
 		bubble(t, func(t *testing.T, f *fake) {
-			w := watching(t, f.api(nil), fleetPath+query, nil)
+			w := watching(t, f.api(nil), listPath+query, nil)
 			<-time.After(time.Minute)
 			w.text() // by now nothing is fresh any more, and nothing else will happen
 			<-time.After(2 * heartbeatInterval)
@@ -103,7 +103,7 @@ func TestListWatchHeartbeatsAreBookmarksIfAllowed(t *testing.T) {
 
 func TestListWatchAsServerSentEvents(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
-		w := watching(t, f.api(nil), fleetPath+"&detail=prod-eu", eventSource(""))
+		w := watching(t, f.api(nil), listPath+"&detail=prod-eu", eventSource(""))
 		stream := w.text()
 		lines, ids := parseSSE(t, stream)
 		if n := len(decodeEvents(t, lines)); n != 10 || len(ids) != 3 || ids[0] != "0" || strings.Contains(ids[2], ".") {
@@ -115,25 +115,25 @@ func TestListWatchAsServerSentEvents(t *testing.T) {
 // fakeAuthorizer is an authorizer whose results change over time.
 type fakeAuthorizer struct {
 	mu      sync.Mutex
-	answers map[string]error
+	results map[string]error
 }
 
-func (s *fakeAuthorizer) set(answers map[string]error) {
+func (s *fakeAuthorizer) set(results map[string]error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	maps.Copy(s.answers, answers)
+	maps.Copy(s.results, results)
 }
 
 func (s *fakeAuthorizer) authenticate(*http.Request) (Authorizer, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.authorize, s.answers["identify"]
+	return s.authorize, s.results["identify"]
 }
 
 func (s *fakeAuthorizer) authorize(_ context.Context, want Access) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err, ok := s.answers[strings.TrimSpace(want.Verb+" "+want.Cluster)]; ok {
+	if err, ok := s.results[strings.TrimSpace(want.Verb+" "+want.Cluster)]; ok {
 		return err
 	}
 	if want.Cluster != "" {
@@ -144,14 +144,14 @@ func (s *fakeAuthorizer) authorize(_ context.Context, want Access) error {
 
 func TestListWatchHidesInvisibleClusters(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
-		s := &fakeAuthorizer{answers: map[string]error{"get prod-eu": nil, "watch prod-eu": nil}}
+		s := &fakeAuthorizer{results: map[string]error{"get prod-eu": nil, "watch prod-eu": nil}}
 		api := f.api(func(c *Config) { c.Authenticate = s.authenticate })
 		for _, query := range []string{"&detail=v1.24.lab", "&demand=v1.24.lab", "&detail=nowhere", "&demand=nowhere"} {
-			if w := watching(t, api, fleetPath+query, nil); w.status != 404 {
+			if w := watching(t, api, listPath+query, nil); w.status != 404 {
 				t.Errorf("%s: got %d, want 404", query, w.status)
 			}
 		}
-		w := watching(t, api, fleetPath+"&demand=*&detail=prod-eu", nil)
+		w := watching(t, api, listPath+"&demand=*&detail=prod-eu", nil)
 		if text := w.text(); strings.Contains(text, "v1.24") || !strings.Contains(text, `"cluster":"prod-eu"`) {
 			t.Errorf("got events about an invisible cluster: %s", text)
 		}
@@ -182,22 +182,22 @@ func TestListWatchHidesInvisibleClusters(t *testing.T) {
 
 func TestListWatchReviewsAccessOnceAtStart(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
-		identified, asked := 0, 0
+		identified, reviews := 0, 0
 		w := watching(t, f.api(func(c *Config) {
 			c.Authenticate = func(*http.Request) (Authorizer, error) {
 				identified++
-				return func(context.Context, Access) error { asked++; return nil }, nil
+				return func(context.Context, Access) error { reviews++; return nil }, nil
 			}
-		}), fleetPath+"&demand=*", nil)
-		if w.text(); identified != 1 || asked != 1 {
-			t.Errorf("got %d authentications and %d reviews, want 1 each", identified, asked)
+		}), listPath+"&demand=*", nil)
+		if w.text(); identified != 1 || reviews != 1 {
+			t.Errorf("got %d authentications and %d reviews, want 1 each", identified, reviews)
 		}
 	})
 }
 
 func TestListWatchFiltersByWords(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
-		w := watching(t, f.api(nil), fleetPath+"&q=Backoff", nil)
+		w := watching(t, f.api(nil), listPath+"&q=Backoff", nil)
 		w.expect("BOOKMARK initial-events-end")
 		f.observe("prod-eu", session.Status{Session: session.Info{Phase: session.Backoff}, Message: "refused"})
 		<-time.After(time.Second)
@@ -212,7 +212,7 @@ func TestDetailStartsWithTheFirstReport(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		v := f.values["prod-eu"]
 		delete(f.values, "prod-eu")
-		w := watching(t, f.api(nil), fleetPath+"&detail=prod-eu", nil)
+		w := watching(t, f.api(nil), listPath+"&detail=prod-eu", nil)
 		w.expect("ADDED Cluster prod-eu", "ADDED Cluster v1.24.lab", "BOOKMARK initial-events-end")
 		f.change(func() { f.values["prod-eu"] = v })
 		if got := w.received(); len(got) != 7 || got[6] != "prod-eu: BOOKMARK initial-events-end" {
@@ -227,7 +227,7 @@ func TestListWatchRejectsInvalidParameters(t *testing.T) {
 		"&detail=": "detail", "&detail=a%20b": "detail", "&detail=*": "detail", "&detail=a@yesterday": "detail", "&demand=": "demand", "&limit=1": "limit", "&namespace=x": "namespace",
 		"&timeout=5s": "timeout", "&detail=" + many: "detail", "&q=": "q",
 	} {
-		w := get(shop(t).api(nil), fleetPath+query)
+		w := get(shop(t).api(nil), listPath+query)
 		if got := string(fields(t, w.Body)["parameter"]); w.Code != 400 || got != fmt.Sprintf("%q", parameter) {
 			t.Errorf("%s: got %d, parameter %s; want 400, parameter %q", query, w.Code, got, parameter)
 		}

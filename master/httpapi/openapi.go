@@ -110,11 +110,11 @@ func (o *operation) document() schema {
 		responses = schema{"204": schema{"description": "Success."}}
 	}
 	for _, code := range o.statuses {
-		answer := schema{"description": statusDescriptions[code]}
+		response := schema{"description": statusDescriptions[code]}
 		if code != http.StatusNotModified && o.pattern != "/readyz" || code == http.StatusMethodNotAllowed {
-			answer["content"] = o.errorContent(code)
+			response["content"] = o.errorContent(code)
 		}
-		responses[strconv.Itoa(code)] = answer
+		responses[strconv.Itoa(code)] = response
 	}
 	d := schema{"operationId": o.id, "summary": o.summary, "responses": responses}
 	if parameters := o.parameters(); len(parameters) > 0 {

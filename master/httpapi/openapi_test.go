@@ -236,7 +236,7 @@ func TestEventsMatchTheDocument(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		api := f.api(nil)
 		c := readContract(t, api)
-		streams := []*watcher{watching(t, api, eu1+"?watch=true", nil), watching(t, api, fleetPath+"&detail=prod-eu", nil)}
+		streams := []*watcher{watching(t, api, eu1+"?watch=true", nil), watching(t, api, listPath+"&detail=prod-eu", nil)}
 		v := *f.values["prod-eu"]
 		s := *v.State
 		s.Seq++

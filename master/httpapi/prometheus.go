@@ -84,8 +84,8 @@ var stringList = schema{"type": "array", "items": schema{"type": "string"}}
 // prometheus returns a handler that responds, also to errors, in Prometheus' formats.
 func (a *API) prometheus(serve func(context.Context, prom.Request) (prom.Response, error)) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		answer, err := a.queryPrometheus(w, r, serve)
-		defer func() { answer.Close() }()
+		response, err := a.queryPrometheus(w, r, serve)
+		defer func() { response.Close() }()
 		var p *httpv1.Problem
 		switch {
 		case errors.As(err, &p) && p.Status == http.StatusRequestTimeout:
@@ -100,26 +100,26 @@ func (a *API) prometheus(serve func(context.Context, prom.Request) (prom.Respons
 			return nil
 		}
 		w.Header()["Cache-Control"], w.Header()["Vary"] = cacheControlHeader, varyHeader
-		if answer.Stream != nil {
-			return a.streamPrometheus(w, r, &answer)
+		if response.Stream != nil {
+			return a.streamPrometheus(w, r, &response)
 		}
-		if answer.Type == jsonContentType[0] {
-			return a.writeBody(w, r, view.Body{answer.Body})
+		if response.Type == jsonContentType[0] {
+			return a.writeBody(w, r, view.Body{response.Body})
 		}
-		writeRaw(w, http.StatusOK, answer.Type, answer.Body)
+		writeRaw(w, http.StatusOK, response.Type, response.Body)
 		return nil
 	}
 }
 
 // streamPrometheus writes a response while it is encoded. A client that reads too slowly loses its
 // connection, because the query occupies a slot until the response is written.
-func (a *API) streamPrometheus(w http.ResponseWriter, r *http.Request, answer *prom.Response) error {
+func (a *API) streamPrometheus(w http.ResponseWriter, r *http.Request, response *prom.Response) error {
 	// Only writers in tests do not support deadlines.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(prom.StreamTimeout))
 	h := w.Header()
-	h["Content-Type"] = []string{answer.Type}
+	h["Content-Type"] = []string{response.Type}
 	encoding := view.Identity
-	if answer.Type == jsonContentType[0] {
+	if response.Type == jsonContentType[0] {
 		encoding = negotiateEncoding(r)
 	}
 	if encoding != view.Identity {
@@ -129,7 +129,7 @@ func (a *API) streamPrometheus(w http.ResponseWriter, r *http.Request, answer *p
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	if err := a.config.Documents.EncodeStream(w, encoding, answer.Stream); err != nil {
+	if err := a.config.Documents.EncodeStream(w, encoding, response.Stream); err != nil {
 		// Abort the connection: the truncated body might look complete.
 		panic(http.ErrAbortHandler)
 	}
@@ -137,7 +137,7 @@ func (a *API) streamPrometheus(w http.ResponseWriter, r *http.Request, answer *p
 }
 
 func (a *API) queryPrometheus(w http.ResponseWriter, r *http.Request, serve func(context.Context, prom.Request) (prom.Response, error)) (prom.Response, error) {
-	var answer prom.Response
+	var response prom.Response
 	err := a.whenReady(func(w http.ResponseWriter, r *http.Request) error {
 		caller, err := a.authenticate(r)
 		if err != nil {
@@ -147,13 +147,13 @@ func (a *API) queryPrometheus(w http.ResponseWriter, r *http.Request, serve func
 		if err != nil {
 			return err
 		}
-		answer, err = serve(r.Context(), prom.Request{
+		response, err = serve(r.Context(), prom.Request{
 			Form: form, Label: r.PathValue("label"), Accept: r.Header.Get("Accept"), Authorize: authorizeClusters(caller),
 			Forbidden: func(ctx context.Context) error { return forbiddenError(caller(ctx, Access{Verb: "get"})) },
 		})
 		return err
 	})(w, r)
-	return answer, err
+	return response, err
 }
 
 // parseForm returns the parameters of the query string and of the body.

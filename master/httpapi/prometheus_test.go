@@ -118,13 +118,13 @@ func TestPrometheusErrors(t *testing.T) {
 type rights struct {
 	details, summary []string
 	mu               sync.Mutex
-	asked            []Access
+	reviewed         []Access
 }
 
 func (r *rights) authorize(_ context.Context, want Access) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.asked = append(r.asked, want)
+	r.reviewed = append(r.reviewed, want)
 	may := r.summary
 	if want.Details {
 		may = r.details
@@ -187,8 +187,8 @@ func TestOneReviewIsEnoughIfEverythingIsAllowed(t *testing.T) {
 		c.Authenticate = func(*http.Request) (Authorizer, error) { return all.authorize, nil }
 	})
 	get(api, promQuery+"?query="+url.QueryEscape(`count({__name__=~"kube.+"})`))
-	if len(all.asked) != 1 {
-		t.Errorf("got %d reviews, want 1: %+v", len(all.asked), all.asked)
+	if len(all.reviewed) != 1 {
+		t.Errorf("got %d reviews, want 1: %+v", len(all.reviewed), all.reviewed)
 	}
 }
 
@@ -248,14 +248,14 @@ func TestPrometheusIsForbiddenIfNoClusterIsVisible(t *testing.T) {
 func TestHiddenAndUnknownClustersCauseTheSameReviews(t *testing.T) {
 	countReviews := func(before, cluster, path string) int {
 		mine := &rights{details: []string{"prod-eu"}}
-		asked := map[Access]bool{}
+		reviewed := map[Access]bool{}
 		api := shop(t).prometheusAPI(func(c *Config) {
 			c.Authenticate = func(*http.Request) (Authorizer, error) {
 				return func(ctx context.Context, want Access) error {
 					err := mine.authorize(ctx, want)
 					mine.mu.Lock()
 					defer mine.mu.Unlock()
-					asked[want] = true
+					reviewed[want] = true
 					return err
 				}, nil
 			}
@@ -263,9 +263,9 @@ func TestHiddenAndUnknownClustersCauseTheSameReviews(t *testing.T) {
 		if before != "" {
 			get(api, before)
 		}
-		n := len(asked)
+		n := len(reviewed)
 		get(api, strings.ReplaceAll(path, "CLUSTER", url.QueryEscape(cluster)))
-		return len(asked) - n
+		return len(reviewed) - n
 	}
 	for _, before := range []string{"", promQuery + "?query=up", "/api/v1/clusters"} {
 		for _, path := range []string{

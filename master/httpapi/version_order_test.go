@@ -50,8 +50,8 @@ func TestBookmarkIsNotOlderThanEarlierEvents(t *testing.T) {
 	}{
 		"lines":                            {target: eu1 + "/nodes?watch=true&allowWatchBookmarks=true"},
 		"server-sent events":               {target: eu1 + "/nodes?watch=true", sse: true},
-		"the fleet's stream":               {target: fleetPath + "&detail=prod-eu"},
-		"the fleet's stream, server-sent":  {target: fleetPath + "&detail=prod-eu", sse: true},
+		"the fleet's stream":               {target: listPath + "&detail=prod-eu"},
+		"the fleet's stream, server-sent":  {target: listPath + "&detail=prod-eu", sse: true},
 		"lines, all that a cluster has":    {target: eu1 + "?watch=true&allowWatchBookmarks=true"},
 		"lines, without an initial state":  {target: eu1 + "?watch=true&allowWatchBookmarks=true&sendInitialEvents=false"},
 		"lines, resumed behind the report": {target: eu1 + "?watch=true&allowWatchBookmarks=true&resourceVersion=17.9f2c-4"},
@@ -123,7 +123,7 @@ func TestConcurrentReadersSeeIncreasingVersions(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		api := f.api(nil)
 		var watchers []*watcher
-		for _, target := range []string{eu1 + "?watch=true", eu1 + "/nodes?watch=true", fleetPath + "&detail=prod-eu"} {
+		for _, target := range []string{eu1 + "?watch=true", eu1 + "/nodes?watch=true", listPath + "&detail=prod-eu"} {
 			for range 8 {
 				watchers = append(watchers, watching(t, api, target+"&allowWatchBookmarks=true", nil))
 			}
@@ -157,7 +157,7 @@ func TestListAndWatchMissNoCluster(t *testing.T) {
 			})
 			list := fields(t, get(api, "/api/v1/clusters").Body)
 			version := strings.Trim(string(list["resourceVersion"]), `"`)
-			w := watching(t, api, fleetPath+"&resourceVersion="+version, nil)
+			w := watching(t, api, listPath+"&resourceVersion="+version, nil)
 			text := w.text()
 			<-time.After(2 * time.Second)
 			text += w.text()

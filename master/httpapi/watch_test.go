@@ -213,7 +213,7 @@ func TestRenamedClusterEndsWatchesOfItsOldName(t *testing.T) {
 		api := f.api(nil)
 		byName := watching(t, api, eu1+"/nodes?watch=true", nil)
 		byIP := watching(t, api, "/api/v1/clusters/203.0.113.7/nodes?watch=true", nil)
-		fleet := watching(t, api, fleetPath+"&detail=prod-eu&demand=prod-eu", nil)
+		fleet := watching(t, api, listPath+"&detail=prod-eu&demand=prod-eu", nil)
 		for _, w := range []*watcher{byName, byIP, fleet} {
 			w.text()
 		}
