@@ -31,7 +31,7 @@ func checkVersionsIncrease(t *testing.T, events []receivedEvent) {
 	last, brief := 0, ""
 	for _, e := range events {
 		if e.Cluster != "" && e.Cluster != "prod-eu" || strings.Count(e.ResourceVersion, ".") == 0 && e.ResourceVersion != httpv1.InitialVersion {
-			continue // of the fleet
+			continue // an event of the list
 		}
 		seq := seqOf(t, e.ResourceVersion)
 		if seq < last {
@@ -50,8 +50,8 @@ func TestBookmarkIsNotOlderThanEarlierEvents(t *testing.T) {
 	}{
 		"lines":                            {target: eu1 + "/nodes?watch=true&allowWatchBookmarks=true"},
 		"server-sent events":               {target: eu1 + "/nodes?watch=true", sse: true},
-		"the fleet's stream":               {target: listPath + "&detail=prod-eu"},
-		"the fleet's stream, server-sent":  {target: listPath + "&detail=prod-eu", sse: true},
+		"the list's stream":                {target: listPath + "&detail=prod-eu"},
+		"the list's stream, server-sent":   {target: listPath + "&detail=prod-eu", sse: true},
 		"lines, all that a cluster has":    {target: eu1 + "?watch=true&allowWatchBookmarks=true"},
 		"lines, without an initial state":  {target: eu1 + "?watch=true&allowWatchBookmarks=true&sendInitialEvents=false"},
 		"lines, resumed behind the report": {target: eu1 + "?watch=true&allowWatchBookmarks=true&resourceVersion=17.9f2c-4"},

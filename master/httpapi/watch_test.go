@@ -213,8 +213,8 @@ func TestRenamedClusterEndsWatchesOfItsOldName(t *testing.T) {
 		api := f.api(nil)
 		byName := watching(t, api, eu1+"/nodes?watch=true", nil)
 		byIP := watching(t, api, "/api/v1/clusters/203.0.113.7/nodes?watch=true", nil)
-		fleet := watching(t, api, listPath+"&detail=prod-eu&demand=prod-eu", nil)
-		for _, w := range []*watcher{byName, byIP, fleet} {
+		listWatcher := watching(t, api, listPath+"&detail=prod-eu&demand=prod-eu", nil)
+		for _, w := range []*watcher{byName, byIP, listWatcher} {
 			w.text()
 		}
 		f.change(func() {
@@ -228,11 +228,11 @@ func TestRenamedClusterEndsWatchesOfItsOldName(t *testing.T) {
 				t.Error("a stream continues, want it ended")
 			}
 		}
-		fleet.expect("prod-eu: ERROR 404 NotFound")
+		listWatcher.expect("prod-eu: ERROR 404 NotFound")
 		<-time.After(time.Second)
-		fleet.expect("DELETED Cluster prod-eu", "ADDED Cluster prod-europe")
-		if fleet.ended() || f.watching("prod-eu") != 0 {
-			t.Errorf("list stream ended: %t, want false; %d watches of the old name register demand, want 0", fleet.ended(), f.watching("prod-eu"))
+		listWatcher.expect("DELETED Cluster prod-eu", "ADDED Cluster prod-europe")
+		if listWatcher.ended() || f.watching("prod-eu") != 0 {
+			t.Errorf("list stream ended: %t, want false; %d watches of the old name register demand, want 0", listWatcher.ended(), f.watching("prod-eu"))
 		}
 	})
 }
