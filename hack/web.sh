@@ -12,7 +12,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# No colours in logs.
+# No colors in logs.
 [[ -t 1 ]] || export NO_COLOR=1
 
 # The maximum compressed size of the page, in bytes.

@@ -39,7 +39,7 @@ func TestIdenticalReviewsAreSentOnce(t *testing.T) {
 		impatient, cancel := context.WithCancel(t.Context())
 		all.Go(func() {
 			if _, err := q.do(impatient, what); !errors.Is(err, context.Canceled) {
-				t.Errorf("cancelled caller: got error %v, want %v", err, context.Canceled)
+				t.Errorf("canceled caller: got error %v, want %v", err, context.Canceled)
 			}
 		})
 		synctest.Wait()

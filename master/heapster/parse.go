@@ -26,7 +26,7 @@ type Query struct {
 	metric     Metric
 	metricName string
 	start, end time.Time // zero if not given
-	labelled   bool      // requests a metric with labels; no metric has labels
+	labeled   bool      // requests a metric with labels; no metric has labels
 }
 
 // op selects what a Query returns.
@@ -75,7 +75,7 @@ func (q *Query) parameters(raw string) (err error) {
 	if labels == "" {
 		return nil
 	}
-	q.labelled = true
+	q.labeled = true
 	for pair := range strings.SplitSeq(labels, ",") {
 		name, value, ok := strings.Cut(pair, ":")
 		if !ok || name == "" || value == "" {

@@ -163,7 +163,7 @@ func (q *Query) emptyReason(s *Source) string {
 	switch {
 	case q.metric == NumMetrics:
 		return fmt.Sprintf("unknown metric %q; /api/v1/model/metrics and the like list the metrics", shorten(q.metricName))
-	case q.labelled:
+	case q.labeled:
 		return "no metric has labels; repeat the request without them"
 	}
 	if _, ok := s.set(q.entity); !ok {
@@ -177,7 +177,7 @@ func (q *Query) podList(s *Source) Response {
 	for _, pod := range q.pods {
 		list.Items = append(list.Items, q.result(s, Entity{Kind: Pod, Namespace: q.entity.Namespace, Pod: pod}))
 	}
-	if q.metric == NumMetrics || q.labelled {
+	if q.metric == NumMetrics || q.labeled {
 		return Response{Body: list, Warning: q.emptyReason(s)}
 	}
 	return Response{Body: list}
@@ -186,7 +186,7 @@ func (q *Query) podList(s *Source) Response {
 // result returns the points of an entity's metric between start and end.
 func (q *Query) result(s *Source, e Entity) MetricResult {
 	result := MetricResult{Metrics: []MetricPoint{}}
-	if q.metric == NumMetrics || q.labelled || e.Kind == systemContainer {
+	if q.metric == NumMetrics || q.labeled || e.Kind == systemContainer {
 		return result
 	}
 	for _, p := range s.points(e, q.metric) {

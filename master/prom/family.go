@@ -67,7 +67,7 @@ type seriesCollector struct {
 	added    int
 }
 
-// checkEvery is after how many series the collector checks whether the request was cancelled, as
+// checkEvery is after how many series the collector checks whether the request was canceled, as
 // each may be matched by regular expressions.
 const checkEvery = 64
 

@@ -113,13 +113,13 @@ func asReplyError(err error) error {
 	return reply
 }
 
-// labelledCodes are the codes of errors that have their own label value.
-var labelledCodes = []string{"WRONGTYPE", "NOSCRIPT", "OOM", "MISCONF", "READONLY", "NOPERM", "MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "BUSY", "NOREPLICAS"}
+// labeledCodes are the codes of errors that have their own label value.
+var labeledCodes = []string{"WRONGTYPE", "NOSCRIPT", "OOM", "MISCONF", "READONLY", "NOPERM", "MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "BUSY", "NOREPLICAS"}
 
-// replyCode returns the code of an error reply, "other" if it is not one of labelledCodes.
+// replyCode returns the code of an error reply, "other" if it is not one of labeledCodes.
 func replyCode(reply error) string {
 	words := " " + reply.Error() + " "
-	for _, code := range labelledCodes {
+	for _, code := range labeledCodes {
 		// In an error of a script the code is somewhere after "ERR Error running script …".
 		if strings.Contains(words, " "+code+" ") || strings.Contains(words, "-"+code+" ") {
 			return code
