@@ -121,8 +121,22 @@ func (a *API) handler(route string, handle handlerFunc) http.Handler {
 }
 
 // deferStream makes the handler run a stream after the handlerFunc has returned. There are
-// thousands of streams, and each would otherwise keep the deep stack of its preparation.
-func deferStream(w http.ResponseWriter, s *stream) { w.(*responseRecorder).stream = s }
+// thousands of streams, and each would otherwise keep the deep stack of its preparation. If w hides
+// the handler's writer, deferStream runs the stream at once.
+func deferStream(w http.ResponseWriter, s *stream) {
+	for {
+		switch inner := w.(type) {
+		case *responseRecorder:
+			inner.stream = s
+			return
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = inner.Unwrap()
+		default:
+			s.run()
+			return
+		}
+	}
+}
 
 // rejectBody rejects requests with a body. It also closes the connection, so that the body need not
 // be read.

@@ -12,6 +12,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/session/dial"
+	"rollcall.dev/rollcall/master/view"
 )
 
 const eu1 = "/api/v1/clusters/prod-eu"
@@ -363,5 +364,34 @@ func TestParametersOfWatches(t *testing.T) {
 		if len(f.awaited) > 0 || f.watching("prod-eu") > 0 {
 			t.Errorf("%s: a rejected request registered demand", query)
 		}
+	}
+}
+
+// unwrappable and opaque are ResponseWriters as a middleware would use them, with and without Unwrap.
+type unwrappable struct{ http.ResponseWriter }
+
+func (w unwrappable) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+type opaque struct{ http.ResponseWriter }
+
+func (w opaque) FlushError() error { return http.NewResponseController(w.ResponseWriter).Flush() }
+
+func TestWatchThroughAWrappedResponseWriter(t *testing.T) {
+	for name, wrap := range map[string]func(http.ResponseWriter) http.ResponseWriter{
+		"with Unwrap":    func(w http.ResponseWriter) http.ResponseWriter { return unwrappable{w} },
+		"without Unwrap": func(w http.ResponseWriter) http.ResponseWriter { return opaque{w} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, f *fake) {
+				api, mux := f.api(nil), http.NewServeMux()
+				mux.Handle("GET /api/v1/clusters/{cluster}", api.handler("wrapped", func(w http.ResponseWriter, r *http.Request) error {
+					return api.cluster(view.Whole)(wrap(w), r)
+				}))
+				w := watching(t, mux, eu1+"?watch=true", nil)
+				w.expect("ADDED Node n1", "ADDED Pod web-1", "ADDED Container app", "ADDED Port", "ADDED Summary", "ADDED Session Reporting", "BOOKMARK initial-events-end")
+				f.report(t, "prod-eu", nil, node("n2", state.True))
+				w.expect("ADDED Node n2", "MODIFIED Summary")
+			})
+		})
 	}
 }
