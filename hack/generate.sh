@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Generates deepcopy functions and custom resource definitions, the Go code of the wire protocol and of the slim
-# Kubernetes objects, the description of the published protocol, with which later changes must be compatible, the OpenAPI
-# document of the HTTP API and its types for the page.
+# Kubernetes objects, the functions that write rows of the HTTP API, the description of the published protocol, with
+# which later changes must be compatible, the OpenAPI document of the HTTP API and its types for the page.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -10,6 +10,7 @@ hack/tool.sh controller-gen crd paths=./api/v1alpha1/... output:crd:dir=config/c
 PATH=$(hack/tool.sh --path protoc-gen-go):$PATH
 hack/tool.sh buf generate
 hack/tool.sh buf generate agent/informer/slimpb --template agent/informer/slimpb/buf.gen.yaml
+go run ./hack/fields
 
 # Agents and masters of different versions talk to each other: a change may only add to the published protocol.
 published=api/wire/wirepb/published.binpb

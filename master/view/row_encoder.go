@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/view/rows"
 )
 
 // Part is a part of a cluster's document.
@@ -47,18 +48,18 @@ func newRowEncoder(s *state.State) rowEncoder {
 // appendRow appends an entry as clients see it. If fromNode is set, ports are shown as seen from
 // that node: with externalTrafficPolicy Local they only reach targets on it.
 func (r rowEncoder) appendRow(line []byte, e state.Entry, fromNode string) []byte {
-	t := jsonWriter(line)
 	switch o := e.Object.(type) {
 	case *state.Node:
-		t.node(o, r.state.Load(o.Name), r.usage.Of(e.Slot))
+		return rows.Node(line, &state.NodeView{Node: o, NodeLoad: r.state.Load(o.Name), Used: r.usage.Of(e.Slot)})
 	case *state.Pod:
-		t.pod(o)
+		return rows.Pod(line, &state.PodView{Pod: o})
 	case *state.Container:
-		t.container(o, r.usage.Of(e.Slot))
+		view := state.NewContainerView(o, r.usage.Of(e.Slot))
+		return rows.Container(line, &view)
 	case *state.Port:
-		t.port(o, r.targets(o, fromNode), r.conflicts()[o])
+		return rows.Port(line, &state.PortView{Port: o, Targets: r.targets(o, fromNode), Conflicts: r.conflicts()[o]})
 	}
-	return t
+	return line
 }
 
 // targets returns the targets of a port, as seen from a node if fromNode is set.
@@ -90,7 +91,7 @@ func (r rowEncoder) encodeList(p Part) []byte {
 
 // array turns elements, each preceded by a comma, into a JSON array.
 func array(elements []byte) []byte {
-	t := jsonWriter(elements)
-	t.close(0, "[]")
+	t := rows.Writer(elements)
+	t.Close(0, "[]")
 	return t
 }

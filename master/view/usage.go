@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/view/rows"
 )
 
 // encodeUsage returns the object of the Usage event between two views, an httpv1.Usage, or nil if
@@ -12,31 +13,31 @@ func encodeUsage(s *Scope, before, after *ClusterView) []byte {
 	if s.Usage != UsageEvents || after.State.Usage == nil || sameReading(before.State, after.State) {
 		return nil
 	}
-	var reading [2]jsonWriter
+	var reading [2]rows.Writer
 	var oldest state.Time
 	for i, p := range [...]Part{Nodes, Containers} {
 		if s.includes(p) {
-			reading[i].usage(s, after.rows, p, &oldest)
+			writeUsage(&reading[i], s, after.rows, p, &oldest)
 		}
 	}
 	if len(reading[0])+len(reading[1]) == 0 {
 		return nil
 	}
-	var t jsonWriter
-	object := t.begin()
-	t.time("sampledAt", oldest)
+	var t rows.Writer
+	object := t.Begin()
+	t.Time("sampledAt", oldest)
 	for i, name := range [...]string{"nodes", "containers"} {
-		reading[i].close(0, "{}")
-		t.field(name)
+		reading[i].Close(0, "{}")
+		t.Field(name)
 		t = append(t, reading[i]...)
 	}
-	t.close(object, "{}")
+	t.Close(object, "{}")
 	return t
 }
 
-// usage writes the usage of the rows of a list. It sets oldest to the time of the oldest sample, if
+// writeUsage writes the usage of the rows of a list. It sets oldest to the time of the oldest sample, if
 // that is before oldest.
-func (w *jsonWriter) usage(s *Scope, r rowEncoder, p Part, oldest *state.Time) {
+func writeUsage(w *rows.Writer, s *Scope, r rowEncoder, p Part, oldest *state.Time) {
 	for e := range r.state.Entries(kinds[p]) {
 		used := r.usage.Of(e.Slot)
 		if used == nil || !r.match(&s.Filter, e) {
@@ -45,8 +46,8 @@ func (w *jsonWriter) usage(s *Scope, r rowEncoder, p Part, oldest *state.Time) {
 		if *oldest == 0 || used.SampledAt < *oldest {
 			*oldest = used.SampledAt
 		}
-		w.element()
-		w.quote(usageName(e.Object))
+		w.Element()
+		w.Quote(usageName(e.Object))
 		*w = strconv.AppendInt(append(*w, ":["...), used.CPUMillis, 10)
 		*w = strconv.AppendInt(append(*w, ','), used.MemoryBytes, 10)
 		*w = append(*w, ']')
