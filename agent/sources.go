@@ -38,5 +38,5 @@ func newUsageReader(cfg Config, cluster *rest.Config, store *snapshot.Store) (*u
 		cluster = nil
 	}
 	setStatus := func(s state.SectionStatus) { store.SetSection(state.SectionUsage, s) }
-	return usage.New(usage.Config{REST: cluster, Period: cfg.UsagePeriod, SetSample: store.SetUsage, SetStatus: setStatus, Log: cfg.Log})
+	return usage.New(usage.Config{REST: cluster, Period: cfg.UsagePeriod, SetReading: store.SetUsage, SetStatus: setStatus, Log: cfg.Log})
 }

@@ -119,15 +119,15 @@ func TestProtocolViolationClosesOnlyItsConnection(t *testing.T) {
 func TestSummaryHasNodeUsageAndEndsConnection(t *testing.T) {
 	node := (&state.Node{Name: "n1"}).Key()
 	for name, tc := range map[string]struct {
-		read      func(context.Context) (state.Sample, error)
+		read      func(context.Context) (state.Reading, error)
 		wantCPU   int64
 		wantError string
 		wantAfter time.Duration
 	}{
-		"read in time": {read: func(context.Context) (state.Sample, error) {
-			return state.Sample{node: {CPUMillis: 7, SampledAt: 1}}, nil
+		"read in time": {read: func(context.Context) (state.Reading, error) {
+			return state.Reading{node: {CPUMillis: 7, SampledAt: 1}}, nil
 		}, wantCPU: 7},
-		"too slow": {read: func(ctx context.Context) (state.Sample, error) {
+		"too slow": {read: func(ctx context.Context) (state.Reading, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}, wantError: "Unavailable", wantAfter: summaryTimeout},
@@ -272,7 +272,7 @@ func TestResumedSessionGetsUsageRelativeToItsReading(t *testing.T) {
 	runTest(t, nil, func(t *testing.T, h *harness) {
 		h.makeReady()
 		read := func(cpu int64) {
-			h.snapshot.SetUsage(state.Sample{(&state.Node{Name: "n1"}).Key(): {CPUMillis: cpu, SampledAt: state.Time(cpu)}})
+			h.snapshot.SetUsage(state.Reading{(&state.Node{Name: "n1"}).Key(): {CPUMillis: cpu, SampledAt: state.Time(cpu)}})
 			synctest.Wait()
 		}
 		read(1)
@@ -311,7 +311,7 @@ func TestResumedSessionGetsUsageRelativeToItsReading(t *testing.T) {
 func TestTooLargeDeltaIsReplacedBySnapshot(t *testing.T) {
 	runTest(t, nil, func(t *testing.T, h *harness) {
 		h.makeReady()
-		h.snapshot.SetUsage(state.Sample{(&state.Node{Name: "n1"}).Key(): {CPUMillis: 5, SampledAt: 1}})
+		h.snapshot.SetUsage(state.Reading{(&state.Node{Name: "n1"}).Key(): {CPUMillis: 5, SampledAt: 1}})
 		synctest.Wait()
 		m := h.openSession("m1", 5*time.Second, time.Minute)
 		m.mustNextFlush()

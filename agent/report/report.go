@@ -56,7 +56,7 @@ type Config struct {
 	SubscribeUsage func() (release func())
 	// ReadNodes reads the usage of nodes once, for a summary. If it is nil, summaries have the
 	// usage of the current state, if any.
-	ReadNodes func(context.Context) (state.Sample, error)
+	ReadNodes func(context.Context) (state.Reading, error)
 	// MinRequestPeriod is the shortest period and MaxSession the longest duration that a
 	// session is granted.
 	MinRequestPeriod, MaxSession time.Duration

@@ -172,7 +172,7 @@ func TestUsageIsSentAtTickAndSectionErrorImmediately(t *testing.T) {
 		start := time.Now()
 		node := (&state.Node{Name: "n1"}).Key()
 		reading := func(cpu int64) {
-			h.snapshot.SetUsage(state.Sample{node: {CPUMillis: cpu, MemoryBytes: 1 << 20, SampledAt: state.TimeOf(time.Now())}})
+			h.snapshot.SetUsage(state.Reading{node: {CPUMillis: cpu, MemoryBytes: 1 << 20, SampledAt: state.TimeOf(time.Now())}})
 			h.snapshot.SetSection(state.SectionUsage, state.SectionStatus{ObservedAt: time.Now()})
 		}
 		reading(7)

@@ -32,15 +32,15 @@ func (h *Handler) sendSummary(ctx context.Context, p *peer, req *wire.SubscribeR
 func (h *Handler) buildSummary(ctx context.Context, ignore []state.Ignore) *wire.Summary {
 	v := h.cfg.Store.Current()
 	s := v.State
-	sample, usageErr := h.readNodes(ctx)
-	if sample != nil {
-		s = v.WithUsage(sample)
+	reading, usageErr := h.readNodes(ctx)
+	if reading != nil {
+		s = v.WithUsage(reading)
 	}
 	now := time.Now()
 	m := &wire.Summary{Summary: state.Summarize(s, now, ignore...), Ages: v.Ages(now), Errors: v.Errors()}
 	age, sectionErr := &m.Ages[state.SectionUsage], &m.Errors[state.SectionUsage]
 	switch {
-	case sample != nil:
+	case reading != nil:
 		*age, *sectionErr = 0, state.SectionError{}
 	case usageErr != nil && (sectionErr.Reason == "" || sectionErr.Reason == reasonPending):
 		*sectionErr = state.SectionError{Reason: reasonUnavailable, Message: usageErr.Error()}
@@ -48,8 +48,8 @@ func (h *Handler) buildSummary(ctx context.Context, ignore []state.Ignore) *wire
 	return m
 }
 
-// readNodes reads the usage of nodes. It returns a nil sample and no error if usage is switched off.
-func (h *Handler) readNodes(ctx context.Context) (state.Sample, error) {
+// readNodes reads the usage of nodes. It returns a nil Reading and no error if usage is switched off.
+func (h *Handler) readNodes(ctx context.Context) (state.Reading, error) {
 	if h.cfg.ReadNodes == nil {
 		return nil, nil
 	}

@@ -20,8 +20,8 @@ type coalescingQueue struct {
 type batch struct {
 	// changes maps each key to its new object, or to nil if the object was removed.
 	changes map[state.Key]state.Object
-	// sample is the latest reading of usage, or nil if there was none.
-	sample   state.Sample
+	// reading is the latest reading of usage, or nil if there was none.
+	reading  state.Reading
 	sections map[state.SectionName]state.SectionStatus
 }
 
@@ -44,12 +44,12 @@ func (s *Store) Update(c state.Changes) {
 	})
 }
 
-// SetUsage enqueues a reading of metrics.k8s.io. Usage of objects that are not in the
-// sample becomes unknown.
-func (s *Store) SetUsage(sample state.Sample) {
+// SetUsage enqueues a reading of metrics.k8s.io. The usage of objects that are not in it
+// becomes unknown.
+func (s *Store) SetUsage(reading state.Reading) {
 	s.queue.put(func(b *batch) {
-		if b.sample = sample; sample == nil {
-			b.sample = state.Sample{}
+		if b.reading = reading; reading == nil {
+			b.reading = state.Reading{}
 		}
 	})
 }
@@ -83,7 +83,7 @@ func (s *Store) Pending() int {
 	defer s.queue.mu.Unlock()
 	b := &s.queue.batch
 	n := len(b.changes) + len(b.sections)
-	if b.sample != nil {
+	if b.reading != nil {
 		n++
 	}
 	return n

@@ -141,7 +141,7 @@ func TestSubscriberIsNotifiedOfChangesOnly(t *testing.T) {
 				s.SetSection(state.SectionUsage, state.SectionStatus{Error: state.SectionError{Reason: "Pending"}})
 			}, true},
 			{"usage and its section", func() {
-				s.SetUsage(state.Sample{})
+				s.SetUsage(state.Reading{})
 				s.SetSection(state.SectionUsage, state.SectionStatus{Live: true})
 			}, true},
 		} {
@@ -183,7 +183,7 @@ func TestPublishedVersionIsNeverMutated(t *testing.T) {
 		seq, hash := v.State.Seq, v.Hash
 		for i := range 300 {
 			s.Update(state.Changes{Removes: []state.Key{{Kind: state.KindPod, Namespace: "ns", Name: fmt.Sprint("pod-", i)}}})
-			s.SetUsage(state.Sample{})
+			s.SetUsage(state.Reading{})
 			synctest.Wait()
 		}
 		after := entries(v.State)

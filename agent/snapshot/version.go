@@ -98,10 +98,10 @@ func (v *Version) Errors() [state.NumSections]state.SectionError {
 	return errors
 }
 
-// WithUsage returns a copy of v's State with the usage of sample.
-func (v *Version) WithUsage(sample state.Sample) *state.State {
+// WithUsage returns a copy of v's State with the usage of a reading.
+func (v *Version) WithUsage(reading state.Reading) *state.State {
 	s := *v.State
-	s.Usage = usageBySlot(&s, sample)
+	s.Usage = usageBySlot(&s, reading)
 	return &s
 }
 
@@ -111,10 +111,10 @@ func (v *Version) synced(name state.SectionName) bool {
 	return status.Live || !status.ObservedAt.IsZero()
 }
 
-// usageBySlot returns the sample as a column that is indexed by slot.
-func usageBySlot(s *state.State, sample state.Sample) *state.Usage {
+// usageBySlot returns a reading with its samples by slot.
+func usageBySlot(s *state.State, reading state.Reading) *state.Usage {
 	u := &state.Usage{}
-	for key, used := range sample {
+	for key, used := range reading {
 		e, ok := s.Get(key)
 		if !ok || !hasSlot(key.Kind) {
 			continue

@@ -31,8 +31,8 @@ func (vs *versioner) apply(b batch) (v *Version, changed bool) {
 	vs.applyChanges(&next, b.changes)
 	applySections(&next, b.sections)
 	changed = next.State.Seq != vs.version.State.Seq
-	if b.sample != nil {
-		applyUsage(&next, usageBySlot(next.State, b.sample))
+	if b.reading != nil {
+		applyUsage(&next, usageBySlot(next.State, b.reading))
 	}
 	vs.pruneTombstones(&next)
 	vs.version = &next

@@ -43,10 +43,10 @@ func drawBatch(t *rapid.T) batch {
 		}
 	}
 	if rapid.IntRange(0, 3).Draw(t, "reading") == 0 {
-		b.sample = state.Sample{}
+		b.reading = state.Reading{}
 		for range rapid.IntRange(0, 6).Draw(t, "samples") {
 			used := state.Used{CPUMillis: rapid.Int64Range(1, 1000).Draw(t, "cpu"), SampledAt: 1}
-			b.sample[drawObject(t).Key()] = used
+			b.reading[drawObject(t).Key()] = used
 		}
 	}
 	if rapid.IntRange(0, 3).Draw(t, "report") == 0 {
@@ -75,11 +75,11 @@ func (m *model) apply(b batch) {
 		}
 		m.objects[key] = object
 	}
-	if b.sample == nil {
+	if b.reading == nil {
 		return
 	}
 	m.used = map[state.Key]state.Used{}
-	for key, used := range b.sample {
+	for key, used := range b.reading {
 		if m.objects[key] != nil && hasSlot(key.Kind) {
 			m.used[key] = used
 		}
@@ -237,8 +237,8 @@ func TestSeqRisesByOnePerKeyReadingAndSectionError(t *testing.T) {
 		changed bool
 	}{
 		{"two objects", batch{changes: changesOf(&state.Node{Name: "a"}, &state.Node{Name: "b"})}, 2, true},
-		{"a reading", batch{sample: state.Sample{}}, 3, false},
-		{"an equal reading", batch{sample: state.Sample{}}, 4, false},
+		{"a reading", batch{reading: state.Reading{}}, 3, false},
+		{"an equal reading", batch{reading: state.Reading{}}, 4, false},
 		{"a section's error", sectionBatch(state.SectionStatus{Error: state.SectionError{Reason: "Forbidden"}}), 5, true},
 		{"a section's time", sectionBatch(state.SectionStatus{ObservedAt: time.Unix(9, 0), Error: state.SectionError{Reason: "Forbidden"}}), 5, false},
 		{"a section's recovery", sectionBatch(state.SectionStatus{Live: true}), 6, true},
@@ -262,7 +262,7 @@ func TestReusedSlotHasNoSampleOfItsFormerOwner(t *testing.T) {
 	vs := newVersioner(7)
 	vs.maxTombstones = 0
 	old, newer := &state.Node{Name: "old"}, &state.Node{Name: "new"}
-	vs.apply(batch{changes: changesOf(old), sample: state.Sample{old.Key(): {CPUMillis: 5, SampledAt: 1}}})
+	vs.apply(batch{changes: changesOf(old), reading: state.Reading{old.Key(): {CPUMillis: 5, SampledAt: 1}}})
 	afterRemoval, _ := vs.apply(batch{changes: map[state.Key]state.Object{old.Key(): nil}})
 	if afterRemoval.State.Usage.N != 2 {
 		t.Errorf("got usage reading %d, want 2: one without the sample of the removed node", afterRemoval.State.Usage.N)
@@ -296,7 +296,7 @@ func TestWithUsageDoesNotModifyVersion(t *testing.T) {
 	vs := newVersioner(7)
 	node := &state.Node{Name: "a"}
 	v, _ := vs.apply(batch{changes: changesOf(node)})
-	s := v.WithUsage(state.Sample{node.Key(): {CPUMillis: 5, SampledAt: 1}, {Kind: state.KindNode, Name: "missing"}: {SampledAt: 1}})
+	s := v.WithUsage(state.Reading{node.Key(): {CPUMillis: 5, SampledAt: 1}, {Kind: state.KindNode, Name: "missing"}: {SampledAt: 1}})
 	if used := s.Usage.Of(0); used == nil || used.CPUMillis != 5 || len(s.Usage.BySlot) != 1 {
 		t.Errorf("got usage %+v, want one sample of 5 millicores", s.Usage)
 	}

@@ -39,8 +39,8 @@ func TestOnePartIsUsedIfTheOtherFails(t *testing.T) {
 				if tc.refused == "nodes" {
 					want = wantContainers
 				}
-				if len(calls.samples) != 1 || !maps.Equal(calls.samples[0], want) {
-					t.Errorf("got samples %v, want %v", calls.samples, want)
+				if len(calls.readings) != 1 || !maps.Equal(calls.readings[0], want) {
+					t.Errorf("got readings %v, want %v", calls.readings, want)
 				}
 				got := calls.lastStatus()
 				if !got.ObservedAt.Equal(time.Now()) || got.Error.Reason != reasonPartial {
@@ -62,8 +62,8 @@ func TestOnePartIsUsedIfTheOtherFails(t *testing.T) {
 				f.errors = nil
 				f.mu.Unlock()
 				calls = f.advance(15 * time.Second)
-				if calls.lastStatus().Error != (state.SectionError{}) || len(calls.samples[len(calls.samples)-1]) != len(wantNodes)+len(wantContainers) {
-					t.Errorf("got status %+v after both can be read, want no error and a full sample", calls.lastStatus())
+				if calls.lastStatus().Error != (state.SectionError{}) || len(calls.readings[len(calls.readings)-1]) != len(wantNodes)+len(wantContainers) {
+					t.Errorf("got status %+v after both can be read, want no error and a complete reading", calls.lastStatus())
 				}
 			})
 		})

@@ -28,11 +28,11 @@ type Config struct {
 	REST *rest.Config
 	// Period is the time between readings. 0 means 15 s.
 	Period time.Duration
-	// SetSample is called with each reading, and then SetStatus with the status of the usage
+	// SetReading is called with each reading, and then SetStatus with the status of the usage
 	// section. Both are called on Run's goroutine.
-	SetSample func(state.Sample)
-	SetStatus func(state.SectionStatus)
-	Log       *slog.Logger
+	SetReading func(state.Reading)
+	SetStatus  func(state.SectionStatus)
+	Log        *slog.Logger
 }
 
 // Reader reads usage while it has subscribers.
@@ -135,7 +135,7 @@ func (r *Reader) read(ctx context.Context) {
 	r.lastReadAt = time.Now()
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	sample, refused, err := r.sample(ctx)
+	reading, refused, err := r.readParts(ctx)
 	if errors.Is(err, context.Canceled) {
 		return // Run ends
 	}
@@ -143,19 +143,19 @@ func (r *Reader) read(ctx context.Context) {
 		r.setReadError(err)
 		return
 	}
-	r.cfg.SetSample(sample)
+	r.cfg.SetReading(reading)
 	r.setStatus(state.SectionStatus{ObservedAt: r.lastReadAt, Error: r.partialError(refused)})
 }
 
-// sample reads nodes and containers. If the API server refuses one of them only, sample
-// returns the other and the refusal.
-func (r *Reader) sample(ctx context.Context) (sample state.Sample, refused *refusal, err error) {
-	nodes, err := nodeSample(ctx, r.list)
+// readParts reads nodes and containers. If the API server refuses one of them only, it returns
+// the other and the refusal.
+func (r *Reader) readParts(ctx context.Context) (reading state.Reading, refused *refusal, err error) {
+	nodes, err := readNodes(ctx, r.list)
 	noNodes := refusalOf(resourceNodes, err)
 	if err != nil && noNodes == nil {
 		return nil, nil, err
 	}
-	containers, err := containerSample(ctx, r.list)
+	containers, err := readContainers(ctx, r.list)
 	noPods := refusalOf(resourcePods, err)
 	switch {
 	case err == nil && noNodes == nil:
@@ -188,13 +188,13 @@ func (r *Reader) partialError(refused *refusal) state.SectionError {
 
 // ReadNodes reads the usage of nodes once, within 2 s. It is safe for concurrent use and does not need
 // Run.
-func (r *Reader) ReadNodes(ctx context.Context) (state.Sample, error) {
+func (r *Reader) ReadNodes(ctx context.Context) (state.Reading, error) {
 	if r.list == nil {
 		return nil, errors.New(disabled.Message)
 	}
 	ctx, cancel := context.WithTimeout(ctx, nodesTimeout)
 	defer cancel()
-	return nodeSample(ctx, r.list)
+	return readNodes(ctx, r.list)
 }
 
 // setReadError sets the section's error for a failed reading. The first message is kept while the reason is

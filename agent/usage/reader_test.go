@@ -43,11 +43,11 @@ func timeAt(clock string) state.Time {
 }
 
 var (
-	wantNodes = state.Sample{
+	wantNodes = state.Reading{
 		{Kind: state.KindNode, Name: "n1"}: {CPUMillis: 2, MemoryBytes: 1 << 20, SampledAt: timeAt("10:00:00")},
 		{Kind: state.KindNode, Name: "n2"}: {CPUMillis: 2000, MemoryBytes: 1 << 30, SampledAt: timeAt("10:00:05")},
 	}
-	wantContainers = state.Sample{
+	wantContainers = state.Reading{
 		{Kind: state.KindContainer, Namespace: "default", Name: "web-1", Sub: "app"}:  {SampledAt: timeAt("10:00:07")},
 		{Kind: state.KindContainer, Namespace: "default", Name: "web-1", Sub: "mesh"}: {CPUMillis: 1, MemoryBytes: 128974848, SampledAt: timeAt("10:00:07")},
 	}
@@ -66,7 +66,7 @@ type fakeMetrics struct {
 // recordedCalls holds the requests and calls so far.
 type recordedCalls struct {
 	requests []string
-	samples  []state.Sample
+	readings []state.Reading
 	statuses []state.SectionStatus
 }
 
@@ -89,10 +89,10 @@ func (f *fakeMetrics) list(ctx context.Context, resource string) (io.ReadCloser,
 	return io.NopCloser(strings.NewReader(f.responses[resource])), ctx.Err()
 }
 
-func (f *fakeMetrics) setSample(s state.Sample) {
+func (f *fakeMetrics) setReading(s state.Reading) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.recorded.samples = append(f.recorded.samples, s)
+	f.recorded.readings = append(f.recorded.readings, s)
 }
 
 func (f *fakeMetrics) setStatus(r state.SectionStatus) {
@@ -123,10 +123,10 @@ func runReader(t *testing.T, test func(t *testing.T, r *Reader, f *fakeMetrics))
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeMetrics()
 		r := &Reader{list: f.list, closeIdle: func() {}, wake: make(chan struct{}, 1), cfg: Config{
-			Period:    15 * time.Second,
-			SetSample: f.setSample,
-			SetStatus: f.setStatus,
-			Log:       slog.New(slog.DiscardHandler),
+			Period:     15 * time.Second,
+			SetReading: f.setReading,
+			SetStatus:  f.setStatus,
+			Log:        slog.New(slog.DiscardHandler),
 		}}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
@@ -158,8 +158,8 @@ func TestReaderReadsImmediatelyAndEveryPeriod(t *testing.T) {
 		calls := f.advance(0)
 		want := maps.Clone(wantNodes)
 		maps.Copy(want, wantContainers)
-		if len(calls.samples) != 1 || !maps.Equal(calls.samples[0], want) {
-			t.Fatalf("got samples %v, want %v immediately", calls.samples, want)
+		if len(calls.readings) != 1 || !maps.Equal(calls.readings[0], want) {
+			t.Fatalf("got readings %v, want %v immediately", calls.readings, want)
 		}
 		if got, want := calls.lastStatus(), (state.SectionStatus{ObservedAt: time.Now()}); got != want {
 			t.Errorf("got status %+v, want %+v", got, want)
@@ -173,13 +173,13 @@ func TestReaderReadsImmediatelyAndEveryPeriod(t *testing.T) {
 		release()
 		release()
 		calls = f.advance(15 * time.Second)
-		if len(calls.samples) != 6 {
-			t.Errorf("got %d samples after one of two subscribers released, want 6", len(calls.samples))
+		if len(calls.readings) != 6 {
+			t.Errorf("got %d readings after one of two subscribers released, want 6", len(calls.readings))
 		}
 		releaseSecond()
 		calls = f.advance(time.Hour)
-		if len(calls.samples) != 6 {
-			t.Errorf("got %d samples after all subscribers released, want 6", len(calls.samples))
+		if len(calls.readings) != 6 {
+			t.Errorf("got %d readings after all subscribers released, want 6", len(calls.readings))
 		}
 	})
 }
@@ -188,27 +188,27 @@ func TestNewSubscriberUsesReadingYoungerThanPeriod(t *testing.T) {
 	runReader(t, func(t *testing.T, r *Reader, f *fakeMetrics) {
 		r.Subscribe()()
 		calls := f.advance(0)
-		if len(calls.samples) != 0 {
-			t.Fatalf("got %d samples for a subscriber that released immediately, want 0", len(calls.samples))
+		if len(calls.readings) != 0 {
+			t.Fatalf("got %d readings for a subscriber that released immediately, want 0", len(calls.readings))
 		}
 		release := r.Subscribe()
 		f.advance(5 * time.Second)
 		release()
 		release = r.Subscribe()
 		calls = f.advance(10*time.Second - 1)
-		if len(calls.samples) != 1 {
-			t.Errorf("got %d samples within a period, want 1", len(calls.samples))
+		if len(calls.readings) != 1 {
+			t.Errorf("got %d readings within a period, want 1", len(calls.readings))
 		}
 		calls = f.advance(1)
-		if len(calls.samples) != 2 {
-			t.Errorf("got %d samples after a period, want 2", len(calls.samples))
+		if len(calls.readings) != 2 {
+			t.Errorf("got %d readings after a period, want 2", len(calls.readings))
 		}
 		release()
 		f.advance(time.Hour)
 		defer r.Subscribe()()
 		calls = f.advance(0)
-		if len(calls.samples) != 3 {
-			t.Errorf("got %d samples after a pause, want a third one immediately", len(calls.samples))
+		if len(calls.readings) != 3 {
+			t.Errorf("got %d readings after a pause, want a third one immediately", len(calls.readings))
 		}
 	})
 }
@@ -220,16 +220,16 @@ func TestFailedReadingKeepsLastReadingAndItsAge(t *testing.T) {
 		read := time.Now()
 		f.setError(apierrors.NewServiceUnavailable("the server is currently unable to handle the request"))
 		calls := f.advance(31 * time.Second)
-		if len(calls.samples) != 1 {
-			t.Errorf("got %d samples, want only the successful one", len(calls.samples))
+		if len(calls.readings) != 1 {
+			t.Errorf("got %d readings, want only the successful one", len(calls.readings))
 		}
 		if got := calls.lastStatus(); got.Live || !got.ObservedAt.Equal(read) || got.Error.Reason != reasonUnavailable {
 			t.Errorf("got status %+v, want Unavailable, observed at %v", got, read)
 		}
 		f.setError(nil)
 		calls = f.advance(15 * time.Second)
-		if got := calls.lastStatus(); got.Error != (state.SectionError{}) || len(calls.samples) != 2 {
-			t.Errorf("got status %+v and %d samples after the recovery, want no error and 2", got, len(calls.samples))
+		if got := calls.lastStatus(); got.Error != (state.SectionError{}) || len(calls.readings) != 2 {
+			t.Errorf("got status %+v and %d readings after the recovery, want no error and 2", got, len(calls.readings))
 		}
 	})
 }
@@ -247,8 +247,8 @@ func TestTruncatedReadingIsDropped(t *testing.T) {
 				f.responses["pods"] = pods
 				defer r.Subscribe()()
 				calls := f.advance(0)
-				if len(calls.samples) != 0 || calls.lastStatus().Error.Reason != reasonDisconnected {
-					t.Errorf("got samples %v, status %+v; want none and Disconnected", calls.samples, calls.lastStatus())
+				if len(calls.readings) != 0 || calls.lastStatus().Error.Reason != reasonDisconnected {
+					t.Errorf("got readings %v, status %+v; want none and Disconnected", calls.readings, calls.lastStatus())
 				}
 			})
 		})
@@ -260,8 +260,8 @@ func TestClusterWithoutPodsHasNoContainerSamples(t *testing.T) {
 		f.responses["pods"] = `{"items":null}`
 		defer r.Subscribe()()
 		calls := f.advance(0)
-		if len(calls.samples) != 1 || !maps.Equal(calls.samples[0], wantNodes) {
-			t.Errorf("got samples %v, want %v", calls.samples, wantNodes)
+		if len(calls.readings) != 1 || !maps.Equal(calls.readings[0], wantNodes) {
+			t.Errorf("got readings %v, want %v", calls.readings, wantNodes)
 		}
 	})
 }
@@ -292,8 +292,8 @@ func TestReadNodesReadsNodesOnly(t *testing.T) {
 		if err != nil || !maps.Equal(got, wantNodes) {
 			t.Errorf("ReadNodes: got %v, %v; want %v", got, err, wantNodes)
 		}
-		if calls := f.advance(0); len(calls.requests) != 1 || len(calls.samples) != 0 {
-			t.Errorf("got requests of %q and %d samples, want one request and no sample", calls.requests, len(calls.samples))
+		if calls := f.advance(0); len(calls.requests) != 1 || len(calls.readings) != 0 {
+			t.Errorf("got requests of %q and %d readings, want one request and no reading", calls.requests, len(calls.readings))
 		}
 	})
 }

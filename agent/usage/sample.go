@@ -50,28 +50,28 @@ const (
 	resourcePods  = "pods"
 )
 
-// nodeSample returns the usage of all nodes.
-func nodeSample(ctx context.Context, list lister) (state.Sample, error) {
-	sample := state.Sample{}
+// readNodes reads the usage of all nodes.
+func readNodes(ctx context.Context, list lister) (state.Reading, error) {
+	reading := state.Reading{}
 	err := eachItem(ctx, list, resourceNodes, func(m *nodeMetrics) {
 		if used, ok := m.Usage.used(m.Timestamp); ok {
-			sample[state.Key{Kind: state.KindNode, Name: m.Metadata.Name}] = used
+			reading[state.Key{Kind: state.KindNode, Name: m.Metadata.Name}] = used
 		}
 	})
-	return sample, err
+	return reading, err
 }
 
-// containerSample returns the usage of all containers.
-func containerSample(ctx context.Context, list lister) (state.Sample, error) {
-	sample := state.Sample{}
+// readContainers reads the usage of all containers.
+func readContainers(ctx context.Context, list lister) (state.Reading, error) {
+	reading := state.Reading{}
 	err := eachItem(ctx, list, resourcePods, func(m *podMetrics) {
 		for _, c := range m.Containers {
 			if used, ok := c.Usage.used(m.Timestamp); ok {
-				sample[state.Key{Kind: state.KindContainer, Namespace: m.Metadata.Namespace, Name: m.Metadata.Name, Sub: c.Name}] = used
+				reading[state.Key{Kind: state.KindContainer, Namespace: m.Metadata.Namespace, Name: m.Metadata.Name, Sub: c.Name}] = used
 			}
 		}
 	})
-	return sample, err
+	return reading, err
 }
 
 // eachItem lists a resource and calls f with each item.

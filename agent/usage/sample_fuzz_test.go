@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// FuzzSamples decodes arbitrary bytes as a response of metrics.k8s.io. That must fail, or result in a sample that
+// FuzzSamples decodes arbitrary bytes as a response of metrics.k8s.io. That must fail, or result in a Reading that
 // does not have more keys than there are bytes.
 func FuzzSamples(f *testing.F) {
 	for _, seed := range []string{
@@ -20,8 +20,8 @@ func FuzzSamples(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		list := func(context.Context, string) (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }
 		for name, read := range map[string]func() (int, error){
-			"nodes":      func() (int, error) { s, err := nodeSample(t.Context(), list); return len(s), err },
-			"containers": func() (int, error) { s, err := containerSample(t.Context(), list); return len(s), err },
+			"nodes":      func() (int, error) { s, err := readNodes(t.Context(), list); return len(s), err },
+			"containers": func() (int, error) { s, err := readContainers(t.Context(), list); return len(s), err },
 		} {
 			if n, err := read(); err == nil && n > len(data) {
 				t.Errorf("%s: got %d keys from %d bytes", name, n, len(data))

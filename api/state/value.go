@@ -166,8 +166,8 @@ type Used struct {
 	SampledAt Time `json:"sampledAt,omitzero"`
 }
 
-// Usage is one reading of metrics.k8s.io: a sample per node and container, indexed by slot
-// (Entry.Slot). A published Usage is immutable.
+// Usage is one reading of metrics.k8s.io: the samples of nodes and containers by slot (Entry.Slot). A
+// published Usage is immutable.
 type Usage struct {
 	// N is the number of the reading within the agent's process, starting at 1.
 	N uint64
@@ -186,5 +186,6 @@ func (u *Usage) Of(slot uint32) *Used {
 	return &u.BySlot[slot]
 }
 
-// Sample is one reading of metrics.k8s.io by the keys of nodes and containers.
-type Sample map[Key]Used
+// Reading is one reading of metrics.k8s.io: the samples of nodes and containers by their keys. Usage
+// has the same by slot.
+type Reading map[Key]Used

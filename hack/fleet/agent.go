@@ -102,7 +102,7 @@ func (a *agent) sample(ctx context.Context, period, phase time.Duration) error {
 		case <-timer.C:
 			timer.Reset(period)
 			if a.usageSessions.Load() > 0 {
-				a.snapshot.SetUsage(a.cluster.sample(a.name, a.usage, n, time.Now()))
+				a.snapshot.SetUsage(a.cluster.reading(a.name, a.usage, n, time.Now()))
 			}
 		case <-ctx.Done():
 			return nil
@@ -111,9 +111,9 @@ func (a *agent) sample(ctx context.Context, period, phase time.Duration) error {
 }
 
 // readNodes returns the nodes' usage for one summary.
-func (a *agent) readNodes(context.Context) (state.Sample, error) {
-	nodes := state.Sample{}
-	for key, used := range a.cluster.sample(a.name, a.usage, 0, time.Now()) {
+func (a *agent) readNodes(context.Context) (state.Reading, error) {
+	nodes := state.Reading{}
+	for key, used := range a.cluster.reading(a.name, a.usage, 0, time.Now()) {
 		if key.Kind == state.KindNode {
 			nodes[key] = used
 		}

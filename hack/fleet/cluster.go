@@ -133,9 +133,9 @@ func (c *cluster) objects() []state.Object {
 	return all
 }
 
-// sample returns usage reading n of the cluster. A node's usage is the sum of its containers, which
+// reading returns usage reading n of the cluster. A node's usage is the sum of its containers, which
 // are sampled at the same time.
-func (c *cluster) sample(name string, u *load.Usage, n int, now time.Time) state.Sample {
+func (c *cluster) reading(name string, u *load.Usage, n int, now time.Time) state.Reading {
 	at, sums := map[string]state.Time{}, map[string]state.Used{}
 	c.mu.Lock()
 	containers := slices.Clone(c.containers)
@@ -143,20 +143,20 @@ func (c *cluster) sample(name string, u *load.Usage, n int, now time.Time) state
 	for i, node := range c.nodes {
 		at[node.Name] = state.TimeOf(now) - state.Time(i%10)
 	}
-	sample := make(state.Sample, len(containers)+len(c.nodes))
+	reading := make(state.Reading, len(containers)+len(c.nodes))
 	for _, container := range containers {
 		id := name + "/" + container.Namespace + "/" + container.Pod + "/" + container.Name
 		used := u.At(id, u.Base(id), n)
-		sample[container.Key()] = state.Used{CPUMillis: used.CPUMillis, MemoryBytes: used.MemoryBytes, SampledAt: at[container.Node]}
+		reading[container.Key()] = state.Used{CPUMillis: used.CPUMillis, MemoryBytes: used.MemoryBytes, SampledAt: at[container.Node]}
 		sum := sums[container.Node]
 		sums[container.Node] = state.Used{CPUMillis: sum.CPUMillis + used.CPUMillis, MemoryBytes: sum.MemoryBytes + used.MemoryBytes}
 	}
 	for _, node := range c.nodes {
 		used := sums[node.Name]
 		used.SampledAt = at[node.Name]
-		sample[node.Key()] = used
+		reading[node.Key()] = used
 	}
-	return sample
+	return reading
 }
 
 // toggleReadiness toggles the readiness of a random container and returns the container.

@@ -190,6 +190,6 @@ func BenchmarkSampleOf300Containers(b *testing.B) {
 	u, now := load.New(load.Office, 1), time.Unix(1_800_000_000, 0)
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
-		c.sample("fleet-00000", u, n, now)
+		c.reading("fleet-00000", u, n, now)
 	}
 }

@@ -19,8 +19,8 @@ func changes(prev, next *state.State) (c state.Changes) {
 }
 
 // sample returns the usage of a state by key.
-func sample(s *state.State) state.Sample {
-	all := state.Sample{}
+func sample(s *state.State) state.Reading {
+	all := state.Reading{}
 	for _, kind := range []state.Kind{state.KindNode, state.KindContainer} {
 		for e := range s.Entries(kind) {
 			if used := s.Usage.Of(e.Slot); used != nil {
