@@ -169,7 +169,7 @@ func (a *agent) run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// announceListening logs insecure settings and calls Config.OnListening.
+// announceListening logs the address and insecure settings, and calls Config.OnListening.
 func (a *agent) announceListening() {
 	if a.cfg.Auth == AuthNone {
 		a.cfg.Log.Warn("INSECURE: --auth none: any client that can connect to the address can read the cluster", "address", a.cfg.Listen)
@@ -177,6 +177,7 @@ func (a *agent) announceListening() {
 	if a.cfg.Auth == AuthToken && a.cfg.ChannelBinding == BindingOff {
 		a.cfg.Log.Warn("INSECURE: --channel-binding=off: a master's signature is valid on any connection, so anyone on the network path can read the reports and use the session", "address", a.cfg.Listen)
 	}
+	a.cfg.Log.Info("serving", "version", a.cfg.Version, "cluster", a.cfg.ClusterName, "address", a.addresses.Masters, "auth", a.cfg.Auth)
 	if a.cfg.OnListening != nil {
 		a.cfg.OnListening(a.addresses)
 	}

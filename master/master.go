@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -177,6 +178,7 @@ func (m *components) run(ctx context.Context, c Config) error {
 		all.Go(func() error { return m.api.ServeHealth(ctx, health) })
 	}
 	all.Go(func() error { return m.hub.Start(ctx) })
+	all.Go(func() error { logLeadership(ctx, m.hub, c.Log); return nil })
 	all.Go(func() error { m.documents.Run(ctx); return nil })
 	if m.history != nil {
 		all.Go(func() error { sweep(ctx, m.history); return nil })
@@ -191,6 +193,15 @@ func (m *components) run(ctx context.Context, c Config) error {
 		all.Go(func() error { return m.certificate.Run(ctx) })
 	}
 	return all.Wait()
+}
+
+// logLeadership logs when this master begins to lead, which is at once without leader election.
+func logLeadership(ctx context.Context, hub manager.Manager, log *slog.Logger) {
+	select {
+	case <-hub.Elected():
+		log.Info("this master leads: it dials agents and serves clients")
+	case <-ctx.Done():
+	}
 }
 
 // checks returns the readiness checks.

@@ -207,10 +207,18 @@ func TestMasterServesRegisteredClusters(t *testing.T) {
 		t.Error("metrics contain the name of a cluster: clients that may read metrics may not be allowed to see all clusters")
 	}
 	r.shutdown()
+	var infos []string
 	for line := range strings.Lines(r.log.String()) {
-		if strings.Contains(line, "level=INFO") || strings.Contains(line, "level=ERROR") {
-			t.Errorf("got log line %s, want only warnings", line)
+		switch {
+		case strings.Contains(line, "level=ERROR"):
+			t.Errorf("got log line %s, want no errors", line)
+		case strings.Contains(line, "level=INFO"):
+			_, message, _ := strings.Cut(line, "msg=")
+			infos = append(infos, message)
 		}
+	}
+	if len(infos) != 2 || !strings.HasPrefix(infos[0], "serving version=") || !strings.Contains(infos[1], "this master leads") {
+		t.Errorf("got log lines %q, want where the master serves and that it leads", infos)
 	}
 }
 

@@ -34,10 +34,19 @@ func (c *Config) listen(ctx context.Context) (clients, health net.Listener, err 
 			c.HealthListening(health.Addr())
 		}
 	}
+	c.Log.Info("serving", "version", c.Version, "address", clients.Addr(), "auth", c.Auth, "cache", cacheKind(c.Cache), "leaderElection", c.LeaderElect)
 	if c.Listening != nil {
 		c.Listening(clients.Addr())
 	}
 	return clients, health, nil
+}
+
+// cacheKind returns memory or redis for a --cache, whose URL may have a password.
+func cacheKind(cache string) string {
+	if cache == CacheMemory {
+		return cache
+	}
+	return "redis"
 }
 
 // limits returns the limits of client connections.

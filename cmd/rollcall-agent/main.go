@@ -42,7 +42,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	cfg.Log = slog.New(slog.NewTextHandler(stderr, nil))
 	klog.SetSlogLogger(cfg.Log)
 	gc := tuneGC()
 	cfg.OnSynced, cfg.OnEncode = gc.Synced, gc.Encoding
@@ -76,6 +75,8 @@ func parse(args []string, stderr io.Writer) (agent.Config, error) {
 	f.DurationVar(&cfg.MinRequestPeriod, "min-request-period", cfg.MinRequestPeriod, "minimum time between two reports")
 	f.DurationVar(&cfg.MaxSession, "max-session", cfg.MaxSession, "maximum duration of a session")
 	f.BoolVar(&cfg.Profiling, "profiling", cfg.Profiling, "serve Go profiles at /debug/pprof/ of --metrics-listen, which must be a loopback address")
+	var level slog.Level
+	f.TextVar(&level, "log-level", slog.LevelInfo, "least severe level that is logged: debug, info, warn or error")
 	showVersion := f.Bool("version", false, version.Usage)
 	if err := f.Parse(args); err != nil {
 		return cfg, err
@@ -83,6 +84,7 @@ func parse(args []string, stderr io.Writer) (agent.Config, error) {
 	if *showVersion {
 		return cfg, version.ErrRequested
 	}
+	cfg.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 	if f.NArg() > 0 {
 		return cfg, fmt.Errorf("unknown argument %q; see --help", f.Arg(0))
 	}

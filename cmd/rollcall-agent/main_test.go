@@ -46,6 +46,18 @@ func TestFlags(t *testing.T) {
 	}
 }
 
+func TestLogLevel(t *testing.T) {
+	var logged bytes.Buffer
+	cfg, err := parse([]string{"--log-level", "debug"}, &logged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Log.Debug("shown")
+	if !strings.Contains(logged.String(), "shown") {
+		t.Errorf("logged %q, want debug messages", logged.String())
+	}
+}
+
 func TestHelp(t *testing.T) {
 	var help bytes.Buffer
 	if err := run(t.Context(), []string{"--help"}, &bytes.Buffer{}, &help); !errors.Is(err, pflag.ErrHelp) {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"log/slog"
 
 	"github.com/spf13/pflag"
 	"rollcall.dev/rollcall/api/version"
@@ -74,6 +75,8 @@ func parse(args []string, stderr io.Writer) (master.Config, error) {
 	f.IntVar(&cfg.QueryMaxSamples, "query-max-samples", cfg.QueryMaxSamples, "maximum samples in memory for one query of /prometheus")
 	f.StringArrayVar(&cfg.Sinks, "sink", cfg.Sinks, "URL to which usage and counts are sent: prometheus+https://…, influxdb+https://…?db=… or ?org=…&bucket=…, kafka://broker:port/topic; repeat the flag for each sink; see docs/SINKS.md")
 	f.BoolVar(&cfg.Profiling, "profiling", cfg.Profiling, "serve Go profiles at /debug/pprof/ of --listen to clients with access to the nonResourceURLs /debug/pprof/* on the hub, as granted by the ClusterRole rollcall-profiler; with --auth none on a loopback address only")
+	var level slog.Level
+	f.TextVar(&level, "log-level", slog.LevelInfo, "least severe level that is logged: debug, info, warn or error")
 	showVersion := f.Bool("version", false, version.Usage)
 	if err := f.Parse(args); err != nil {
 		return cfg, err
@@ -81,6 +84,7 @@ func parse(args []string, stderr io.Writer) (master.Config, error) {
 	if *showVersion {
 		return cfg, version.ErrRequested
 	}
+	cfg.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 	if limit := memoryLimit(); limit > 0 && !f.Changed("state-max-memory") {
 		cfg.StateMaxMemory = limit / 4
 	}

@@ -67,6 +67,19 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+func TestLogLevel(t *testing.T) {
+	var logged bytes.Buffer
+	cfg, err := parse([]string{"--log-level", "warn"}, &logged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Log.Info("hidden")
+	cfg.Log.Warn("shown")
+	if got := logged.String(); strings.Contains(got, "hidden") || !strings.Contains(got, "shown") {
+		t.Errorf("logged %q, want warnings only", got)
+	}
+}
+
 func TestHelp(t *testing.T) {
 	var help bytes.Buffer
 	if err := run(t.Context(), []string{"--help"}, &bytes.Buffer{}, &help); !errors.Is(err, pflag.ErrHelp) {
@@ -87,6 +100,7 @@ func TestInvalidArguments(t *testing.T) {
 	for want, args := range map[string][]string{
 		"unknown argument":                  {"serve"},
 		"unknown flag":                      {"--name", "x"},
+		"unknown name":                      {"--log-level", "loud"},
 		"exposes the tokens of clients":     {"--insecure"},
 		"require --auth kubernetes":         {"--auth", "none", "--listen", "127.0.0.1:0", "--token-audiences", "a"},
 		"lets anyone read":                  {"--auth", "none"},

@@ -26,7 +26,7 @@ type Query struct {
 	metric     Metric
 	metricName string
 	start, end time.Time // zero if not given
-	labeled   bool      // requests a metric with labels; no metric has labels
+	labeled    bool      // requests a metric with labels; no metric has labels
 }
 
 // op selects what a Query returns.
