@@ -41,7 +41,7 @@ func TestClusterAgentStatusIsWritten(t *testing.T) {
 	if s := status.Session; s.ID != "s-1" || s.Holder != "m-1" || !s.StartedAt.Equal(timeOf(open.Session.StartedAt)) || !s.ExpiresAt.Equal(timeOf(open.Session.ExpiresAt)) {
 		t.Errorf("status does not have the session: %+v", s)
 	}
-	m.quiet(t, h)
+	m.waitIdle(t, h)
 	if cluster, ok := m.registry.Cluster("answered"); !ok || cluster.ExpectedUID != "8a1f" {
 		t.Errorf("the cluster that answered first is not expected from then on: %+v", cluster)
 	}
@@ -63,7 +63,7 @@ func TestSpecChangeIsSyncedAndObserved(t *testing.T) {
 	h.awaitAgent(t, "changed", "Ready=False/Suspended Reporting=False/Suspended")
 	h.delete(t, agent)
 	h.awaitGone(t, &v1alpha1.ClusterStatus{ObjectMeta: metav1.ObjectMeta{Name: "changed"}}, &v1alpha1.ClusterStatusList{})
-	m.quiet(t, h)
+	m.waitIdle(t, h)
 	if got, want := m.syncedGenerations(t, "changed"), []int64{1, 2, 3, 0}; !slices.Equal(got, want) {
 		t.Errorf("Sync got the generations %v, want %v", got, want)
 	}
@@ -82,7 +82,7 @@ func TestOlderClusterAgentKeepsClusterIP(t *testing.T) {
 	h.awaitAgent(t, "claims-a", "Ready=Unknown/AwaitingFirstContact")
 	m.mustResolve(t, map[string]string{
 		"203.0.113.7": "claims-a", "::ffff:203.0.113.7": "claims-a", "203.0.113.8": "claims-a",
-		"claims-b": "claims-b", "203.0.113.9": "", "nobody": "",
+		"claims-b": "claims-b", "203.0.113.9": "", "unregistered": "",
 	})
 	list := m.registry.List()
 	i := slices.IndexFunc(list, func(r Registered) bool { return r.Name == "claims-b" })
@@ -167,7 +167,7 @@ func TestStartingMasterCorrectsStatus(t *testing.T) {
 	if !ok || known.Summary.Nodes.Total != 3 || !known.ObservedAt.Equal(noon) || known.KubernetesVersion != "v1.36.3" {
 		t.Errorf("the last summary is lost: %+v", known)
 	}
-	if _, ok := second.registry.LastKnown("nobody"); ok {
+	if _, ok := second.registry.LastKnown("unregistered"); ok {
 		t.Error("there is a summary of an unknown cluster")
 	}
 }
@@ -178,14 +178,14 @@ func TestOwnWritesTriggerNoReconcile(t *testing.T) {
 	agent := h.apply(t, named("own-writes"))
 	h.awaitAgent(t, "own-writes", "Ready=Unknown")
 	h.awaitStatus(t, "own-writes", "Unknown/AwaitingFirstContact")
-	m.quiet(t, h)
+	m.waitIdle(t, h)
 	if got := m.reconciles("own-writes"); got != 2 {
 		t.Errorf("after the creation: got %d reconciles, want one by each reconciler", got)
 	}
 	m.setStatus("own-writes", of(agent, summaryAt(0)))
 	h.awaitAgent(t, "own-writes", "Ready=True")
 	h.awaitStatus(t, "own-writes", "True/NoProblems")
-	m.quiet(t, h)
+	m.waitIdle(t, h)
 	// Both reconcilers may conflict with each other once.
 	if got := m.reconciles("own-writes"); got < 4 || got > 6 {
 		t.Errorf("after a change of the session: got %d reconciles in total, want one or two more by each reconciler", got)
@@ -195,15 +195,15 @@ func TestOwnWritesTriggerNoReconcile(t *testing.T) {
 func TestEventBurstIsRateLimited(t *testing.T) {
 	h := newHub(t)
 	m := h.startMaster(t)
-	agent := h.apply(t, named("storm"))
-	before := h.awaitAgent(t, "storm", "Ready=Unknown")
+	agent := h.apply(t, named("burst"))
+	before := h.awaitAgent(t, "burst", "Ready=Unknown")
 	versions := h.versions(t, before)
 	for i := range 500 {
 		o := of(agent, answered)
 		o.Session.Phase = []session.Phase{session.Connecting, session.Backoff}[i%2]
-		m.setStatus("storm", o)
+		m.setStatus("burst", o)
 	}
-	m.quiet(t, h)
+	m.waitIdle(t, h)
 	if got := versions(); got < 1 || got > 3 {
 		t.Errorf("got %d writes of 500 events, want at most 3", got)
 	}

@@ -112,7 +112,7 @@ func TestDecideAgent(t *testing.T) {
 			}
 			for _, condition := range next.Conditions {
 				if condition.ObservedGeneration != in.agent.Generation {
-					t.Errorf("%s speaks of generation %d, want %d", condition.Type, condition.ObservedGeneration, in.agent.Generation)
+					t.Errorf("%s has generation %d, want %d", condition.Type, condition.ObservedGeneration, in.agent.Generation)
 				}
 			}
 			if next.ObservedGeneration != in.agent.Generation {

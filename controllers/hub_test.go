@@ -233,7 +233,7 @@ func (m *master) start(t *testing.T, rights *rest.Config, sessions func(*Registr
 		t.Error("the registry is ready before anything was read")
 	}
 	if name, ok := m.registry.Resolve("prod-eu"); ok {
-		t.Errorf("the registry knows %s before anything was read", name)
+		t.Errorf("the registry has %s before the cache has synced", name)
 	}
 	if err := Add(mgr, m.registry, sessions(m.registry), Options{Metrics: prometheus.NewRegistry()}); err != nil {
 		t.Fatal(err)
@@ -256,11 +256,11 @@ func (m *master) start(t *testing.T, rights *rest.Config, sessions func(*Registr
 	}
 }
 
-// quiet waits until all previous events are processed, by waiting for a later event of another
+// waitIdle waits until all previous events are processed, by waiting for a later event of another
 // cluster.
-func (m *master) quiet(t *testing.T, h *hub) {
+func (m *master) waitIdle(t *testing.T, h *hub) {
 	t.Helper()
-	last := named(fmt.Sprintf("quiet-%d", quiets.Add(1)))
+	last := named(fmt.Sprintf("idle-%d", idleWaits.Add(1)))
 	h.apply(t, last)
 	h.awaitAgent(t, last.Name, "Ready=Unknown/AwaitingFirstContact")
 	m.setStatus(last.Name, of(last, summaryAt(0)))
@@ -269,7 +269,7 @@ func (m *master) quiet(t *testing.T, h *hub) {
 	h.delete(t, last)
 }
 
-var quiets atomic.Int64
+var idleWaits atomic.Int64
 
 // versions returns a function that counts the writes of an object.
 func (h *hub) versions(t *testing.T, agent *v1alpha1.ClusterAgent) func() int {

@@ -13,11 +13,11 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// unruled returns a hub whose custom resources have no validation rules, like those of an older
+// hubWithoutRules returns a hub whose custom resources have no validation rules, like those of an older
 // version.
-func unruled(t *testing.T) *hub {
+func hubWithoutRules(t *testing.T) *hub {
 	t.Helper()
-	h := hubOn(t, kube.Fresh(t, kube.Options{Name: "unruled"}))
+	h := hubOn(t, kube.Fresh(t, kube.Options{Name: "without-rules"}))
 	for _, resource := range []string{"clusteragents", "clusterstatuses"} {
 		text, err := os.ReadFile("../config/crd/bases/rollcall.dev_" + resource + ".yaml")
 		if err != nil {
@@ -51,7 +51,7 @@ func withoutRules(node any) {
 }
 
 func TestInvalidClusterAgentDoesNotAffectOthers(t *testing.T) {
-	h := unruled(t)
+	h := hubWithoutRules(t)
 	duration := func(d time.Duration) metav1.Duration { return metav1.Duration{Duration: d} }
 	for name, spec := range map[string]v1alpha1.ClusterAgentSpec{
 		"a-endpoint": {Endpoint: "wss://[::::]:7443"},

@@ -268,7 +268,7 @@ func TestUnchangedSummaryIsRefreshed(t *testing.T) {
 		h.reconcile()
 		h.writes = nil
 		began := time.Now()
-		for range 60 { // a minute of a report a second, of which session tells nobody
+		for range 60 { // a report per second for a minute, without events
 			h.sessions.setStatus("prod-eu", summaryAt(time.Since(noon)))
 			h.advance(time.Second)
 			<-h.sessions.events
@@ -322,8 +322,8 @@ func TestFailingClusterBecomesStale(t *testing.T) {
 func TestWritesAreCountedByReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newAgentHarness(t)
-		for _, seen := range []session.Status{{}, answered, open, open} {
-			h.sessions.setStatus("prod-eu", seen)
+		for _, observed := range []session.Status{{}, answered, open, open} {
+			h.sessions.setStatus("prod-eu", observed)
 			h.reconcile()
 			h.advance(time.Second)
 		}

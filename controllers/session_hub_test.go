@@ -19,16 +19,16 @@ func TestSessionFailureIsReported(t *testing.T) {
 		run(t, sessions.Run)
 		return Sessions{Sync: sessions.Sync, Status: sessions.Status, Events: sessions.Updates()}
 	})
-	agent := named("nobody-there")
+	agent := named("unreachable")
 	agent.Spec.Endpoint = "wss://" + closedPort(t)
 	h.apply(t, agent)
-	h.awaitAgent(t, "nobody-there", "Ready=False/DialFailed Reporting=False/NoDemand Idle")
-	h.awaitStatus(t, "nobody-there", "Unknown/Stale")
+	h.awaitAgent(t, "unreachable", "Ready=False/DialFailed Reporting=False/NoDemand Idle")
+	h.awaitStatus(t, "unreachable", "Unknown/Stale")
 
-	suspended := named("nobody-asked")
+	suspended := named("suspended")
 	suspended.Spec.Suspend = true
 	h.apply(t, suspended)
-	h.awaitAgent(t, "nobody-asked", "Ready=False/Suspended")
+	h.awaitAgent(t, "suspended", "Ready=False/Suspended")
 }
 
 // run runs f until the test ends.

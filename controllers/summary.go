@@ -32,7 +32,7 @@ func summaryOf(summary state.Summary) *v1alpha1.Summary {
 		ProblemCount:  int64(s.ProblemCount), ProblemCounts: problemCountsOf(s.ProblemCounts), More: problemCountsOf(s.More), Muted: int64(s.Muted),
 	}
 	if s.Used != nil {
-		stored.Used = &v1alpha1.Used{
+		stored.Used = &v1alpha1.UsedSum{
 			CPUMillis: s.Used.CPUMillis, MemoryBytes: s.Used.MemoryBytes, SampledAt: optionalTime(s.Used.SampledAt), Nodes: int64(s.Used.Nodes),
 		}
 	}

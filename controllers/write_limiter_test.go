@@ -156,7 +156,7 @@ func TestSummaryAgeWithManyClusters(t *testing.T) {
 	const period = 5 * time.Second
 	for _, tc := range []struct {
 		clusters int
-		busy     bool
+		changes  bool
 		oldest   time.Duration
 	}{
 		{10, false, 16 * time.Second},
@@ -165,7 +165,7 @@ func TestSummaryAgeWithManyClusters(t *testing.T) {
 		{1000, false, 110 * time.Second},
 		{1000, true, 110 * time.Second},
 	} {
-		t.Run(fmt.Sprintf("%d clusters, busy: %t", tc.clusters, tc.busy), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%d clusters, changes: %t", tc.clusters, tc.changes), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFleet(t, tc.clusters)
 				began := time.Now()
@@ -175,8 +175,8 @@ func TestSummaryAgeWithManyClusters(t *testing.T) {
 					for i := range tc.clusters {
 						// Reports are spread over the period.
 						if (n+i)%int(period/minWriteInterval) == 0 {
-							f.report(i, n < int(period/minWriteInterval) || tc.busy, func(s *state.Summary) {
-								if tc.busy {
+							f.report(i, n < int(period/minWriteInterval) || tc.changes, func(s *state.Summary) {
+								if tc.changes {
 									s.Pods.Total = n
 								}
 							})

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-var quiet = slog.New(slog.DiscardHandler)
+var discard = slog.New(slog.DiscardHandler)
 
 func newPair(t *testing.T, name string) Pair {
 	t.Helper()
@@ -120,7 +120,7 @@ func TestChangedLinkIsReloaded(t *testing.T) {
 		}
 	}
 	relink("a")
-	f, err := Open(filepath.Join(link, "tls.crt"), filepath.Join(link, "tls.key"), quiet)
+	f, err := Open(filepath.Join(link, "tls.crt"), filepath.Join(link, "tls.key"), discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestDeletedFilesKeepThePair(t *testing.T) {
 	if err := newPair(t, "first").Write(certFile, keyFile); err != nil {
 		t.Fatal(err)
 	}
-	f, err := Open(certFile, keyFile, quiet)
+	f, err := Open(certFile, keyFile, discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestPinDependsOnKeyOnly(t *testing.T) {
 }
 
 func TestServerConfigSelfSigned(t *testing.T) {
-	config, err := ServerConfig("", "", quiet, "rollcall-master", "localhost", "127.0.0.1")
+	config, err := ServerConfig("", "", discard, "rollcall-master", "localhost", "127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +199,7 @@ func TestServerConfigErrors(t *testing.T) {
 		{"", keyFile, "a certificate file needs a key file"},
 		{certFile, keyFile, "read certificate " + certFile},
 	} {
-		if _, err := ServerConfig(tc.cert, tc.key, quiet, "x"); err == nil || !strings.Contains(err.Error(), tc.want) {
+		if _, err := ServerConfig(tc.cert, tc.key, discard, "x"); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("cert %q key %q: got %v, want %q", tc.cert, tc.key, err, tc.want)
 		}
 	}

@@ -65,7 +65,7 @@ func TestForeignNonceIsRefused(t *testing.T) {
 		"of another agent":         signNonce(t, NewSigner(key), "prod-eu", NewVerifier("prod-eu", public).Nonce(now)),
 		"changed":                  signNonce(t, NewSigner(key), "prod-eu", "A"+nonce[1:]+"A"),
 		"with another MAC":         signNonce(t, NewSigner(key), "prod-eu", nonce[:len(nonce)-4]+"AAAA"),
-		"made up":                  signNonce(t, NewSigner(key), "prod-eu", "x"),
+		"arbitrary":                signNonce(t, NewSigner(key), "prod-eu", "x"),
 		"as long as it may be":     signNonce(t, NewSigner(key), "prod-eu", strings.Repeat("x", MaxNonce)),
 		"signed by an unknown key": signNonce(t, NewSigner(otherKey), "prod-eu", nonce),
 		"for another cluster":      signNonce(t, NewSigner(key), "prod-us", nonce),

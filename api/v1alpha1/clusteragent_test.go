@@ -190,7 +190,7 @@ func TestBadDurationIsReportedOnce(t *testing.T) {
 	h := newHub(t)
 	err := h.client.Create(t.Context(), with(minimalAgent(t, "bad"), "spec.reporting.requestPeriod", "1d"))
 	if err == nil || strings.Contains(err.Error(), "cacheTTL") {
-		t.Errorf("want a refusal that speaks of requestPeriod alone, got %v", err)
+		t.Errorf("want an error about requestPeriod only, got %v", err)
 	}
 }
 

@@ -131,7 +131,7 @@ func fullStatus() v1alpha1.ClusterStatusStatus {
 	resources := v1alpha1.Resources{CPUMillis: 1<<63 - 1, MemoryBytes: 1<<63 - 1, EphemeralStorageBytes: 1, Pods: 110, Extended: extended}
 	summary := &v1alpha1.Summary{
 		Nodes: v1alpha1.NodeCounts{Total: 3, Ready: 2, Schedulable: 1}, Capacity: resources, Limits: resources,
-		Used: &v1alpha1.Used{CPUMillis: 1, MemoryBytes: 2, SampledAt: &at, Nodes: 3}, ProblemCount: 1000,
+		Used: &v1alpha1.UsedSum{CPUMillis: 1, MemoryBytes: 2, SampledAt: &at, Nodes: 3}, ProblemCount: 1000,
 	}
 	for range v1alpha1.MaxProblems {
 		summary.Problems = append(summary.Problems, v1alpha1.Problem{

@@ -18,7 +18,7 @@ type Summary struct {
 	Limits      Resources `json:"limits"`
 
 	// Used is absent if no node has a usage sample.
-	Used *Used `json:"used,omitempty"`
+	Used *UsedSum `json:"used,omitempty"`
 
 	// Fragmentation has the largest free amount of each resource on any ready and schedulable
 	// node. A sum over nodes would hide that nothing fits.
@@ -102,8 +102,8 @@ type Resources struct {
 	Extended map[string]int64 `json:"extended,omitempty"`
 }
 
-// Used is the sum of the usage of all nodes that have a sample.
-type Used struct {
+// UsedSum is the sum of the usage of all nodes that have a sample.
+type UsedSum struct {
 	CPUMillis   int64 `json:"cpuMillis"`
 	MemoryBytes int64 `json:"memoryBytes"`
 	// SampledAt is the time of the oldest sample.

@@ -60,7 +60,7 @@ func TestAfterEachCollection(t *testing.T) {
 		runtime.GC()
 	}
 	if n := calls.Load(); n != 3 {
-		t.Errorf("heard of %d collections, want 3", n)
+		t.Errorf("got %d calls after collections, want 3", n)
 	}
 }
 
