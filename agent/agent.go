@@ -70,7 +70,7 @@ func newAgent(ctx context.Context, cfg Config) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	usage, err := newUsageReader(cfg, cluster, a.store)
+	usage, err := newUsageSource(cfg, cluster, a.store)
 	if err != nil {
 		return nil, err
 	}

@@ -31,12 +31,23 @@ func newInformer(cfg Config, cluster *rest.Config, store *snapshot.Store) func(c
 	}
 }
 
-// newUsageReader returns the Reader that writes usage to the store. With UsageNone it only sets the section's error to
-// Disabled.
-func newUsageReader(cfg Config, cluster *rest.Config, store *snapshot.Store) (*usage.Reader, error) {
-	if cfg.UsageSource == UsageNone {
-		cluster = nil
-	}
+// usageSource reads the usage of nodes and containers and writes it to the store. usage.Reader and usage.None
+// implement it.
+type usageSource interface {
+	// Run reads usage while there is a subscriber, until ctx is done. It reports errors as those of the usage section.
+	Run(ctx context.Context) error
+	// Subscribe makes Run read usage periodically until release is called.
+	Subscribe() (release func())
+	// ReadNodes reads the usage of nodes once, for a summary without a subscription.
+	ReadNodes(ctx context.Context) (state.Reading, error)
+}
+
+// newUsageSource returns the source that cfg.UsageSource names. For each source, config/rbac/agent has a file with its
+// permissions.
+func newUsageSource(cfg Config, cluster *rest.Config, store *snapshot.Store) (usageSource, error) {
 	setStatus := func(s state.SectionStatus) { store.SetSection(state.SectionUsage, s) }
+	if cfg.UsageSource == UsageNone {
+		return usage.None{SetStatus: setStatus}, nil
+	}
 	return usage.New(usage.Config{REST: cluster, Period: cfg.UsagePeriod, SetReading: store.SetUsage, SetStatus: setStatus, Log: cfg.Log})
 }

@@ -24,7 +24,7 @@ const (
 
 // Config configures a Reader.
 type Config struct {
-	// REST connects to the API server. nil means that usage is switched off (--usage-source none).
+	// REST connects to the API server.
 	REST *rest.Config
 	// Period is the time between readings. 0 means 15 s.
 	Period time.Duration
@@ -35,10 +35,9 @@ type Config struct {
 	Log        *slog.Logger
 }
 
-// Reader reads usage while it has subscribers.
+// Reader reads usage from metrics.k8s.io while it has subscribers.
 type Reader struct {
-	cfg Config
-	// list is nil if usage is switched off.
+	cfg       Config
 	list      lister
 	closeIdle func()
 	// wake notifies Run that there is a first subscriber.
@@ -61,9 +60,6 @@ func New(cfg Config) (*Reader, error) {
 		cfg.Period = defaultPeriod
 	}
 	r := &Reader{cfg: cfg, wake: make(chan struct{}, 1)}
-	if cfg.REST == nil {
-		return r, nil
-	}
 	var err error
 	r.list, r.closeIdle, err = listerFor(cfg.REST)
 	return r, err
@@ -99,11 +95,6 @@ func (r *Reader) subscribed() bool {
 
 // Run reads usage until ctx is done.
 func (r *Reader) Run(ctx context.Context) error {
-	if r.list == nil {
-		r.setStatus(state.SectionStatus{Error: disabled})
-		<-ctx.Done()
-		return nil
-	}
 	defer r.closeIdle()
 	r.setStatus(state.SectionStatus{Error: pending})
 	for ctx.Err() == nil {
@@ -189,9 +180,6 @@ func (r *Reader) partialError(refused *refusal) state.SectionError {
 // ReadNodes reads the usage of nodes once, within 2 s. It is safe for concurrent use and does not need
 // Run.
 func (r *Reader) ReadNodes(ctx context.Context) (state.Reading, error) {
-	if r.list == nil {
-		return nil, errors.New(disabled.Message)
-	}
 	ctx, cancel := context.WithTimeout(ctx, nodesTimeout)
 	defer cancel()
 	return readNodes(ctx, r.list)
@@ -215,7 +203,7 @@ func (r *Reader) setStatus(status state.SectionStatus) {
 		r.cfg.Log.Info("usage can be read again")
 	case status.Error.Reason == reasonPartial:
 		r.cfg.Log.Warn("cannot read a part of usage", "message", status.Error.Message)
-	case status.Error.Reason != "" && status.Error != pending && status.Error != disabled:
+	case status.Error.Reason != "" && status.Error != pending:
 		r.cfg.Log.Warn("cannot read usage", "reason", status.Error.Reason, "message", status.Error.Message)
 	}
 	r.lastStatus = status

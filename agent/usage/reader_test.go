@@ -314,10 +314,7 @@ func TestReadNodesDoesNotWaitForHangingMetrics(t *testing.T) {
 func TestDisabledUsageIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var statuses []state.SectionStatus
-		r, err := New(Config{SetStatus: func(s state.SectionStatus) { statuses = append(statuses, s) }, Log: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := None{SetStatus: func(s state.SectionStatus) { statuses = append(statuses, s) }}
 		defer r.Subscribe()()
 		if _, err := r.ReadNodes(t.Context()); err == nil {
 			t.Error("ReadNodes: got nil, want an error")
