@@ -10,13 +10,13 @@ help: ## This list
 build: ## The binaries, into bin/
 	hack/build.sh
 
-test: ## All tests, and the programs that they need: Kubernetes' binaries (built once), redis-server
+test: ## All tests; installs and builds the programs that they need
 	hack/test.sh
 
 lint: ## Linters, formatting, generated files, shell scripts
 	hack/lint.sh
 
-generate: ## Deepcopy, custom resource definitions, protobuf
+generate: ## Deepcopy, custom resource definitions, protobuf, the OpenAPI document
 	hack/generate.sh
 
 demo: ## A hub and two member clusters on this machine; ONCE=1 exits after a self-check

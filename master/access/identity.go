@@ -32,7 +32,7 @@ func (a *Authenticator) unauthenticatedError(r *http.Request) error {
 		return fmt.Errorf("%w: this client certificate has expired, is not for client authentication, or is not signed by a trusted authority; "+
 			"send one that the hub accepts, or `Authorization: Bearer TOKEN`", httpapi.ErrUnauthenticated)
 	}
-	if httpapi.Secret(r) != "" {
+	if httpapi.LoginSecret(r) != "" {
 		return fmt.Errorf("%w: your session has ended: the token expired, the session was idle for too long, or the master restarted; sign in again", httpapi.ErrUnauthenticated)
 	}
 	return fmt.Errorf("%w: send `Authorization: Bearer TOKEN` with a token of the hub, for example from `kubectl create token NAME`, "+

@@ -118,7 +118,7 @@ func (s *loginSessions) token(secret string) (string, bool) {
 // AuthenticateRequest implements authenticator.Request. It ignores the cookie of a request that
 // has an Authorization header, whether that is valid or not.
 func (s *loginSessions) AuthenticateRequest(r *http.Request) (*authenticator.Response, bool, error) {
-	secret := httpapi.Secret(r)
+	secret := httpapi.LoginSecret(r)
 	if secret == "" || r.Header.Get("Authorization") != "" {
 		return nil, false, nil
 	}

@@ -37,8 +37,8 @@ const (
 	maxCredentialsBytes = 32 << 10
 )
 
-// Secret returns the session secret from the cookie of a request, or "".
-func Secret(r *http.Request) string {
+// LoginSecret returns the secret of a login session from the cookie of a request, or "".
+func LoginSecret(r *http.Request) string {
 	cookie, err := r.Cookie(cookieName(r))
 	if err != nil {
 		return ""
@@ -111,7 +111,7 @@ func (a *API) signIn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	connlimit.Authenticated(r.Context())
-	if before := Secret(r); before != "" {
+	if before := LoginSecret(r); before != "" {
 		a.config.SignIn.End(before)
 	}
 	setCookie(w, r, secret, 0)
@@ -126,7 +126,7 @@ func (a *API) signOut(w http.ResponseWriter, r *http.Request) error {
 	if err := rejectQuery(r); err != nil {
 		return err
 	}
-	if secret := Secret(r); secret != "" && a.config.SignIn.End != nil {
+	if secret := LoginSecret(r); secret != "" && a.config.SignIn.End != nil {
 		a.config.SignIn.End(secret)
 	}
 	setCookie(w, r, "", -1)

@@ -43,7 +43,7 @@ func (d *fakeSignIn) config(c *Config) {
 }
 
 func (d *fakeSignIn) user(r *http.Request) (string, error) {
-	if Secret(r) != "s3cret" || !d.open {
+	if LoginSecret(r) != "s3cret" || !d.open {
 		return "", fmt.Errorf("%w: sign in", ErrUnauthenticated)
 	}
 	return "jane", nil
