@@ -56,7 +56,7 @@ func TestAccessReviews(t *testing.T) {
 		{"metrics, authorizer unavailable", "/metrics", rules{{Verb: "get", Path: "/metrics"}: ErrAuthorizerUnavailable}, 503, ReasonAuthorizerUnavailable},
 		{"list", "/api/v1/clusters", rules{{Verb: "list"}: nil}, 200, ""},
 		{"list of nothing", "/api/v1/clusters", rules{}, 403, ReasonForbidden},
-		{"list of who is not known", "/api/v1/clusters", rules{{Verb: "list"}: ErrUnauthenticated}, 401, ReasonUnauthorized},
+		{"list, not authenticated", "/api/v1/clusters", rules{{Verb: "list"}: ErrUnauthenticated}, 401, ReasonUnauthorized},
 		{"metrics", "/metrics", rules{{Verb: "get", Path: "/metrics"}: nil}, 200, ""},
 		{"no metrics", "/metrics", rules{}, 403, ReasonForbidden},
 		{"a profile", "/debug/pprof/goroutine", rules{{Verb: "get", Path: "/debug/pprof/goroutine"}: nil}, 200, ""},
@@ -80,7 +80,7 @@ func TestAccessReviews(t *testing.T) {
 				t.Error("got a 401 without WWW-Authenticate")
 			}
 			if tc.status != http.StatusOK && len(f.awaited) > 0 {
-				t.Errorf("a rejected request registered demand for %v", f.awaited)
+				t.Errorf("got demand for %v by a rejected request, want none", f.awaited)
 			}
 		})
 	}
@@ -94,7 +94,7 @@ func TestHiddenClusterLooksLikeMissingCluster(t *testing.T) {
 	api := f.api(func(c *Config) { c.Authenticate = hide })
 	there, nowhere := get(api, "/api/v1/clusters/prod-eu"), get(api, "/api/v1/clusters/prod-xx")
 	if strings.ReplaceAll(nowhere.Body.String(), "prod-xx", "prod-eu") != there.Body.String() {
-		t.Errorf("responses for a hidden and a missing cluster differ:\n%s%s", there.Body, nowhere.Body)
+		t.Errorf("got different responses for a hidden and a missing cluster, want the same:\n%s%s", there.Body, nowhere.Body)
 	}
 }
 

@@ -181,7 +181,7 @@ func TestDisconnectedClientGetsNoResponse(t *testing.T) {
 			t.Errorf("got response %s, want none", w.Body)
 		}
 		if page := get(api, "/metrics").Body.String(); !strings.Contains(page, `rollcall_http_requests_total{code="499",route="/api/v1/clusters/{cluster}"} 1`) {
-			t.Errorf("metrics do not count the disconnected client:\n%s", page)
+			t.Errorf("got metrics\n%s\nwant one disconnected client", page)
 		}
 	})
 }
@@ -265,7 +265,7 @@ func TestFastPathEqualsMux(t *testing.T) {
 			}
 			api.mux.ServeHTTP(long, r.Clone(r.Context()))
 			if short.Code != long.Code || short.Body.String() != long.Body.String() {
-				t.Errorf("%s %s: got %d %s, but the mux returned %d %s", method, path, short.Code, short.Body, long.Code, long.Body)
+				t.Errorf("%s %s: got %d %s, want that of the mux, %d %s", method, path, short.Code, short.Body, long.Code, long.Body)
 			}
 		}
 	}

@@ -95,10 +95,10 @@ func TestListShowsLastKnownStatusWithoutDemand(t *testing.T) {
 			t.Errorf("new: got session %+v, want no reason", got)
 		}
 		if got := strings.Join(clusters["prod-eu"].ClusterIPs, " "); got != "203.0.113.7 2001:db8::7" {
-			t.Errorf("prod-eu: unexpected clusterIPs %s", got)
+			t.Errorf("prod-eu: got clusterIPs %s, want both addresses", got)
 		}
 		if len(f.awaited) > 0 {
-			t.Errorf("listing registered demand for %v", f.awaited)
+			t.Errorf("got demand for %v by the list, want none", f.awaited)
 		}
 	})
 }
@@ -107,7 +107,7 @@ func TestEmptyRegistryReturnsEmptyList(t *testing.T) {
 	f := shop(t)
 	f.clusters = nil
 	if w := get(f.api(nil), "/api/v1/clusters"); w.Code != http.StatusOK || !strings.HasSuffix(w.Body.String(), ",\"clusters\":[]}\n") {
-		t.Errorf("got %d %s", w.Code, w.Body)
+		t.Errorf("got %d %s, want 200 and an empty list", w.Code, w.Body)
 	}
 }
 

@@ -31,7 +31,7 @@ func TestIfNoneMatchReturns304(t *testing.T) {
 		full := get(api, eu1+path)
 		tag := full.Header().Get("ETag")
 		if tag != `W/"17.9f2c-4"` {
-			t.Errorf("%s: unexpected ETag %s", path, tag)
+			t.Errorf("%s: got ETag %s, want the version of the report", path, tag)
 		}
 		for header, want := range map[string]int{tag: 304, `"17.9f2c-4"`: 304, `W/"x", ` + tag: 304, "*": 304, `W/"17.9f2c-3"`: 200, "17.9f2c-4": 200, `"`: 200} {
 			w := do(api, newRequest(eu1+path, "If-None-Match", header))

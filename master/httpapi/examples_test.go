@@ -53,7 +53,7 @@ func runExample(t *testing.T, command []string) {
 	f.report(t, "prod-eu", []state.Key{{Kind: state.KindNode, Name: "n1"}}, node("n3", state.True))
 	for between, line := range waitFor(t, lines, "DELETED", "n1") {
 		if strings.Contains(line, "ADDED") && strings.Contains(line, "n2") {
-			t.Errorf("it started again instead of resuming: %d: %s", between, line)
+			t.Errorf("after break %d: got %s, want only later changes", between, line)
 		}
 	}
 	waitFor(t, lines, "ADDED", "n3")

@@ -41,7 +41,7 @@ func TestRequestsAreRejectedUntilReady(t *testing.T) {
 		}
 	}
 	if len(f.awaited) > 0 {
-		t.Errorf("rejected requests registered demand for %v", f.awaited)
+		t.Errorf("got demand for %v by rejected requests, want none", f.awaited)
 	}
 }
 

@@ -41,10 +41,10 @@ func TestHeapsterPaths(t *testing.T) {
 	for _, path := range []string{"metrics/cpu/usage_rate", "metrics/cpu%2Fusage_rate", "metrics/cpu-usage", "metrics/cpu/usage_rate/"} {
 		w := get(api, "/heapster/203.0.113.7/api/v1/model/nodes/n1/"+path)
 		if body := w.Body.String(); w.Code != http.StatusOK || strings.Count(body, `"timestamp"`) != 2 || !strings.Contains(body, `"value":30}]`) {
-			t.Errorf("%s: unexpected response %d %s", path, w.Code, body)
+			t.Errorf("%s: got %d %s, want 200 and two points", path, w.Code, body)
 		}
 		if got := w.Header().Get("Content-Type"); got != "application/json" {
-			t.Errorf("%s: unexpected Content-Type %s", path, got)
+			t.Errorf("%s: got Content-Type %s, want application/json", path, got)
 		}
 	}
 	if len(f.awaited) != 4 {
@@ -61,7 +61,7 @@ func TestHeapsterPaths(t *testing.T) {
 		}
 	}
 	if f.awaited = nil; get(api, "/heapster/prod-eu/api/v1/metric-export-schema").Code != http.StatusOK || len(f.awaited) != 0 {
-		t.Errorf("the schema registered demand for %v", f.awaited)
+		t.Errorf("got demand for %v by the schema, want 200 and none", f.awaited)
 	}
 }
 
@@ -85,7 +85,7 @@ func TestHeapsterErrorsAreAsInHeapster(t *testing.T) {
 		}
 	}
 	if len(f.awaited) != 0 {
-		t.Errorf("rejected requests registered demand for %v", f.awaited)
+		t.Errorf("got demand for %v by rejected requests, want none", f.awaited)
 	}
 	w := get(api, "/heapster/prod-eu/api/v1/model/metrics/network/rx")
 	if want := `299 rollcall "unknown metric`; w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Warning"), want) {

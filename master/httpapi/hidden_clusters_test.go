@@ -54,7 +54,7 @@ func TestHiddenClustersDoNotAffectTheList(t *testing.T) {
 			changeHiddenClusters(t, f)
 			after := get(api, path)
 			if before.Code != http.StatusOK || before.Body.String() != after.Body.String() || fmt.Sprint(before.Header()) != fmt.Sprint(after.Header()) {
-				t.Errorf("%s: the response changed:\n%v %s%v %s", path, before.Header(), before.Body, after.Header(), after.Body)
+				t.Errorf("%s: got different responses, want the same:\n%v %s%v %s", path, before.Header(), before.Body, after.Header(), after.Body)
 			}
 			r := httptest.NewRequest(http.MethodGet, path, nil)
 			r.Header.Set("If-None-Match", before.Header().Get("Etag"))
@@ -94,7 +94,7 @@ func TestHiddenClustersDoNotAffectVersions(t *testing.T) {
 				}
 				events = append(events, fmt.Sprint(e.brief(), " at version ", seen[e.ResourceVersion]))
 				if n := len(e.ResourceVersion); n < 25 && e.ResourceVersion != "0" {
-					t.Errorf("the version %s looks like a counter", e.ResourceVersion)
+					t.Errorf("got version %s, want one that is not a counter", e.ResourceVersion)
 				}
 			}
 		})
@@ -102,7 +102,7 @@ func TestHiddenClustersDoNotAffectVersions(t *testing.T) {
 	}
 	quiet, loud := strings.Join(versions(t, false), "\n"), strings.Join(versions(t, true), "\n")
 	if quiet != loud || !strings.Contains(quiet, "MODIFIED Cluster prod-eu") || !strings.Contains(quiet, "\nBOOKMARK at") {
-		t.Errorf("events depend on hidden clusters; without changes in them:\n%s\nwith changes:\n%s", quiet, loud)
+		t.Errorf("got different events, want the same; without changes in hidden clusters:\n%s\nwith changes:\n%s", quiet, loud)
 	}
 }
 
@@ -124,7 +124,7 @@ func TestResumeWithPartialVisibility(t *testing.T) {
 		listed := from()
 		w := watching(t, api, listPath+"&resourceVersion="+listed, nil)
 		if synctestText := w.text(); w.status != http.StatusOK || synctestText != "" {
-			t.Errorf("resume from the list's version: got %d %s", w.status, synctestText)
+			t.Errorf("resume from the list's version: got %d %s, want 200 and no events", w.status, synctestText)
 		}
 		f.report(t, "prod-eu", nil, node("n2", state.True))
 		<-time.After(1100 * time.Millisecond)
@@ -191,7 +191,7 @@ func TestHiddenAndUnknownClusterGetTheSameResponse(t *testing.T) {
 		"":                       func(*Config) {},
 		"the hub is unavailable": func(c *Config) { c.Authenticate = authenticateWithError(ErrAuthorizerUnavailable) },
 		"too much is asked":      func(c *Config) { c.Authenticate = authenticateWithError(ErrTooManyRequests) },
-		"it is not known who": func(c *Config) {
+		"unknown caller": func(c *Config) {
 			c.Authenticate = func(*http.Request) (Authorizer, error) { return nil, ErrUnauthenticated }
 		},
 		"the master is not ready": func(c *Config) {
@@ -220,7 +220,7 @@ func TestHiddenAndUnknownClusterGetTheSameResponse(t *testing.T) {
 				}
 				hidden, unknown := answer("v1.24.lab", "203.0.113.9"), answer("v1.24.bar", "203.0.113.8")
 				if hidden != unknown || !strings.HasSuffix(hidden, "[]") {
-					t.Errorf("%s %s %s: responses differ; hidden cluster:\n%s\nunknown cluster:\n%s", wrong, kind, path, hidden, unknown)
+					t.Errorf("%s %s %s: got different responses, want the same; hidden cluster:\n%s\nunknown cluster:\n%s", wrong, kind, path, hidden, unknown)
 				}
 			}
 		}
@@ -242,7 +242,7 @@ func TestTooManyRequestsReturns429(t *testing.T) {
 	for _, path := range []string{"/api/v1/clusters", "/api/v1/clusters/prod-eu", "/api/v1/clusters?watch=true", "/metrics", "/federate", promQuery + "?query=up", "/heapster/prod-eu/api/v1/model/nodes/"} {
 		w := get(api, path)
 		if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") != "1" || !strings.Contains(w.Body.String(), "retry later") {
-			t.Errorf("%s: %d %v %s", path, w.Code, w.Header(), w.Body)
+			t.Errorf("%s: got %d %v %s, want 429 with Retry-After: 1", path, w.Code, w.Header(), w.Body)
 		}
 	}
 }

@@ -55,10 +55,10 @@ func TestHostileRequestsGetProblems(t *testing.T) {
 			t.Errorf("%.80s: got %d %s, want %d %s", tc.target, w.Code, w.Body, tc.status, tc.reason)
 		}
 		if w.Body.Len() > 1024 {
-			t.Errorf("%.80s: the response is too long: %d bytes", tc.target, w.Body.Len())
+			t.Errorf("%.80s: got a response of %d bytes, want at most 1024", tc.target, w.Body.Len())
 		}
 		if len(f.awaited) > 0 {
-			t.Errorf("%.80s: registered demand for %v", tc.target, f.awaited)
+			t.Errorf("%.80s: got demand for %v, want none", tc.target, f.awaited)
 		}
 	}
 }

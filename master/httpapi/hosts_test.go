@@ -57,7 +57,7 @@ func TestDNSRebindingIsRejected(t *testing.T) {
 		}
 	}
 	if len(f.awaited) > 0 {
-		t.Errorf("rejected requests registered demand for %v", f.awaited)
+		t.Errorf("got demand for %v by rejected requests, want none", f.awaited)
 	}
 	r := httptest.NewRequest(http.MethodGet, "/api/v1/clusters/prod-eu", nil)
 	r.Host = "127.0.0.1:8443"

@@ -61,7 +61,7 @@ func (h *memListener) serve(t *testing.T, api *API) {
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("serve: %v", err)
+			t.Errorf("Serve: got error %v, want none", err)
 		}
 	})
 }
@@ -248,7 +248,7 @@ func TestHealthWorksWithManyOpenConnections(t *testing.T) {
 	for path, want := range map[string]int{"/healthz": 200, "/readyz": 200, "/metrics": 404, "/api/v1/clusters": 404} {
 		response, err := client.Get("http://" + listener.Addr().String() + path)
 		if err != nil {
-			t.Errorf("%s: %v", path, err)
+			t.Errorf("%s: got error %v, want none", path, err)
 			continue
 		}
 		response.Body.Close()
@@ -330,14 +330,14 @@ func TestSlowButSteadyReaderIsNotDisconnected(t *testing.T) {
 			for !strings.Contains(last, "initial-events-end") {
 				n, err := c.Read(piece)
 				if all += n; err != nil {
-					t.Errorf("%s: disconnected after %s and %d bytes: %v", name, time.Since(begin), all, err)
+					t.Errorf("%s: got an end after %s and %d bytes: %v, want none", name, time.Since(begin), all, err)
 					return
 				}
 				last = last[max(0, len(last)-100):] + string(piece[:n])
 				<-time.After(time.Duration(n) * 6 * time.Second / writeChunk)
 			}
 			if took := time.Since(begin); took < 2*streamWriteTimeout {
-				t.Errorf("%s: the reader took only %s, which is not slow", name, took)
+				t.Errorf("%s: got a reader that takes %s, want at least %s", name, took, 2*streamWriteTimeout)
 			}
 		})
 	}
@@ -363,7 +363,7 @@ func TestStalledReadersDoNotDelayOthers(t *testing.T) {
 		f.report(t, "prod-eu", nil, node("n2", state.True))
 		quick.expect("ADDED Node n2")
 		if waited := time.Since(begin); waited != 0 {
-			t.Errorf("the fast reader waited %s", waited)
+			t.Errorf("got a delay of %s of the fast reader, want none", waited)
 		}
 		all.Wait()
 		if took := time.Since(begin); took > streamWriteTimeout || f.watching("prod-eu") != 1 {

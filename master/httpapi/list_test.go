@@ -80,12 +80,12 @@ func TestSlowListIsStreamed(t *testing.T) {
 			<-time.After(2 * time.Millisecond)
 			begins := w.text()
 			if !strings.HasPrefix(begins, `{"clusters":[{"name":"`) || w.status != http.StatusOK || w.flushed() == 0 {
-				t.Errorf("%q: unexpected response after two rounds: %d %.100s, %d flushes", limit, w.status, begins, w.flushed())
+				t.Errorf("%q: got %d %.100s and %d flushes after two rounds, want the start of a list", limit, w.status, begins, w.flushed())
 			}
 			<-time.After(time.Second)
 			slow := decodeList(t, begins+w.text())
 			if !w.ended() || w.header.Get("Etag") != "" || w.header.Get("Cache-Control") != "private, no-cache" {
-				t.Errorf("%q: unexpected headers %v", limit, w.header)
+				t.Errorf("%q: got headers %v, want a complete response that is private and has no ETag", limit, w.header)
 			}
 			quick := f.api(func(c *Config) { c.Authenticate = slowReviews{0, reviewOne}.identify })
 			q := get(quick, "/api/v1/clusters"+limit)
@@ -96,7 +96,7 @@ func TestSlowListIsStreamed(t *testing.T) {
 			resumed := watching(t, api, listPath+"&resourceVersion="+slow.ResourceVersion, nil)
 			<-time.After(time.Second)
 			if synctest.Wait(); resumed.status != http.StatusOK {
-				t.Errorf("%q: watch from the list's version: got %d", limit, resumed.status)
+				t.Errorf("%q: watch from the list's version: got %d, want 200", limit, resumed.status)
 			}
 		})
 	}
@@ -106,7 +106,7 @@ func TestListIsForbiddenIfNoClusterIsVisible(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		api := slowListAPI(f, slowReviews{time.Second, func(string) error { return ErrHidden }})
 		if w := get(api, "/api/v1/clusters"); w.Code != http.StatusForbidden {
-			t.Errorf("unexpected response %d %s", w.Code, w.Body)
+			t.Errorf("got %d %s, want 403", w.Code, w.Body)
 		}
 	})
 }
@@ -147,7 +147,7 @@ func TestTruncatedListAbortsTheConnection(t *testing.T) {
 					text, err = io.ReadAll(body)
 				}
 				if unavailable && (!errors.Is(err, io.ErrUnexpectedEOF) || json.Valid(text)) || !unavailable && (err != nil || len(decodeList(t, string(text)).Clusters) != 20) {
-					t.Errorf("%s, hub unavailable %t: unexpected result %v, body %s", encoding, unavailable, err, text)
+					t.Errorf("%s, hub unavailable %t: got error %v and body %s, want a truncated body if the hub is unavailable, else 20 clusters", encoding, unavailable, err, text)
 				}
 				codes, err := f.metric(t, "rollcall_http_requests_total")
 				if want := map[bool]string{true: "503", false: "200"}[unavailable]; err != nil || !strings.Contains(codes, want) {

@@ -52,7 +52,7 @@ func TestListWatchDemand(t *testing.T) {
 			}
 			w.cancel()
 			if !w.ended() || f.watching("prod-eu")+f.watching("v1.24.lab")+f.watching("new") != 0 {
-				t.Errorf("%q: demand remains after the end of the stream", demand)
+				t.Errorf("%q: got demand after the end of the stream, want none", demand)
 			}
 		})
 	}
@@ -153,7 +153,7 @@ func TestListWatchHidesInvisibleClusters(t *testing.T) {
 		}
 		w := watching(t, api, listPath+"&demand=*&detail=prod-eu", nil)
 		if text := w.text(); strings.Contains(text, "v1.24") || !strings.Contains(text, `"cluster":"prod-eu"`) {
-			t.Errorf("got events about an invisible cluster: %s", text)
+			t.Errorf("got events %s, want none about the invisible cluster", text)
 		}
 		if f.watching("v1.24.lab") != 0 {
 			t.Error("demand=* registered demand for an invisible cluster")
@@ -161,7 +161,7 @@ func TestListWatchHidesInvisibleClusters(t *testing.T) {
 		f.report(t, "v1.24.lab", nil, node("n3", state.True))
 		<-time.After(time.Second)
 		if text := w.text(); strings.Contains(text, "v1.24") {
-			t.Errorf("got events about an invisible cluster: %s", text)
+			t.Errorf("got events %s, want none about the invisible cluster", text)
 		}
 		s.set(map[string]error{"get v1.24.lab": nil, "get prod-eu": ErrHidden, "watch prod-eu": ErrHidden})
 		<-time.After(recheckInterval)
@@ -216,7 +216,7 @@ func TestDetailStartsWithTheFirstReport(t *testing.T) {
 		w.expect("ADDED Cluster prod-eu", "ADDED Cluster v1.24.lab", "BOOKMARK initial-events-end")
 		f.change(func() { f.values["prod-eu"] = v })
 		if got := w.received(); len(got) != 7 || got[6] != "prod-eu: BOOKMARK initial-events-end" {
-			t.Errorf("got events %v", got)
+			t.Errorf("got events %v, want seven, the last of which ends the initial events", got)
 		}
 	})
 }
@@ -244,10 +244,10 @@ func TestListIsPagedAndSearched(t *testing.T) {
 		t.Errorf("got versions %s and %s, want both pages to have the first version", first["resourceVersion"], second["resourceVersion"])
 	}
 	if !strings.Contains(string(first["clusters"]), `"prod-eu"`) || !strings.Contains(string(second["clusters"]), `"v1.24.lab"`) || second["continue"] != nil {
-		t.Errorf("unexpected pages %s and %s", first["clusters"], second["clusters"])
+		t.Errorf("got pages %s and %s, want one cluster on each, and no third page", first["clusters"], second["clusters"])
 	}
 	if found := fields(t, get(api, "/api/v1/clusters?q=2001:DB8").Body); !strings.Contains(string(found["clusters"]), `"prod-eu"`) || strings.Contains(string(found["clusters"]), "v1.24") {
-		t.Errorf("unexpected search result %s", found["clusters"])
+		t.Errorf("got %s, want only prod-eu", found["clusters"])
 	}
 	for _, query := range []string{"continue=%ff", "continue=!", "continue=QSBi", "limit=0", "limit=-1"} {
 		if w := get(api, "/api/v1/clusters?"+query); w.Code != 400 {

@@ -22,7 +22,7 @@ func FuzzMessage(f *testing.F) {
 		case err == nil && len(wanted.detail) > len(message):
 			t.Errorf("%q: got %d clusters", message, len(wanted.detail))
 		case errors.As(err, &problem) && len(problem.Detail) > 1024, errors.As(err, &parameter) && len(parameter.Message) > 1024:
-			t.Errorf("%q: the error is too long: %v", message, err)
+			t.Errorf("%q: got error %v, want at most 1024 bytes", message, err)
 		case err != nil && problem == nil && parameter == nil:
 			t.Errorf("%q: got error %v, want a client error", message, err)
 		}

@@ -51,13 +51,13 @@ func TestPrometheusAndHeapsterResponsesMatchTheDocument(t *testing.T) {
 		count++
 		for _, w := range c.responsesTo(api, path, good) {
 			if w.Code != 200 {
-				t.Errorf("%s: unexpected response %d %s", path, w.Code, w.Body)
+				t.Errorf("%s: got %d %s, want 200", path, w.Code, w.Body)
 			}
 		}
 		c.responsesTo(api, path, url.Values{"query": {"up * on (x) up"}, "match[]": {"("}, "start": {"noon"}})
 	}
 	if count < 30 {
-		t.Errorf("unexpected number of routes: %d", count)
+		t.Errorf("got %d routes, want at least 30", count)
 	}
 }
 
@@ -91,7 +91,7 @@ func TestPrometheusAndHeapsterParametersMatchTheDocument(t *testing.T) {
 			query.Set(name, "(~")
 			for i, w := range c.responsesTo(api, path, query) {
 				if same := w.Code == before[i].Code && timeless(w) == timeless(before[i]); same == documented[name] {
-					t.Errorf("%s: invalid value of %s: got %d %s; documented: %t", path, name, w.Code, w.Body, documented[name])
+					t.Errorf("%s: invalid value of %s: got %d %s, want an effect: %t", path, name, w.Code, w.Body, documented[name])
 				}
 			}
 		}

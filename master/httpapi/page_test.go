@@ -40,7 +40,7 @@ func TestPageIsServedWithoutAuthentication(t *testing.T) {
 			t.Errorf("%s, Accept %s: %d %.60s: got page %t, want %t", tc.path, tc.accept, w.Code, w.Body, got, tc.page)
 		}
 		if w.Header().Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("%s: unexpected headers %v", tc.path, w.Header())
+			t.Errorf("%s: got headers %v, want X-Content-Type-Options: nosniff", tc.path, w.Header())
 		}
 	}
 	if w := do(f.api(nil), newRequest("/", "Accept", browser)); w.Code != 404 {

@@ -189,7 +189,7 @@ func TestErrorsAreProblems(t *testing.T) {
 				}
 			}
 			if tc.failure == nil && len(f.awaited) > 0 {
-				t.Errorf("a rejected request registered demand for %v", f.awaited)
+				t.Errorf("got demand for %v by a rejected request, want none", f.awaited)
 			}
 		})
 	}

@@ -56,22 +56,22 @@ func TestPrometheusSupportsGetAndPost(t *testing.T) {
 	query := url.Values{"query": {`kube_node_info{cluster="prod-eu"}`}}
 	for how, w := range map[string]*httptest.ResponseRecorder{"GET": get(api, promQuery+"?"+query.Encode()), "POST": post(api, promQuery, query)} {
 		if w.Code != 200 || w.Header().Get("Content-Type") != "application/json" || !strings.Contains(w.Body.String(), `"node":"n1"`) {
-			t.Errorf("%s: unexpected response %d %v %s", how, w.Code, w.Header(), w.Body)
+			t.Errorf("%s: got %d %v %s, want 200 and the series of n1", how, w.Code, w.Header(), w.Body)
 		}
 	}
 	if !slices.Equal(f.awaited, []string{"prod-eu", "prod-eu"}) {
-		t.Errorf("unexpected demand for %q", f.awaited)
+		t.Errorf("got demand for %q, want prod-eu twice", f.awaited)
 	}
 	for _, path := range []string{"/query_range", "/labels", "/label/node/values", "/series", "/metadata", "/query_exemplars", "/rules", "/status/buildinfo"} {
 		form := url.Values{"query": {"1"}, "start": {"0"}, "end": {"1"}, "step": {"1"}, "match[]": {"up"}}
 		for _, w := range []*httptest.ResponseRecorder{get(api, prometheusPrefix+path+"?"+form.Encode()), post(api, prometheusPrefix+path, form)} {
 			if w.Code != 200 || !strings.HasPrefix(w.Body.String(), `{"status":"success"`) {
-				t.Errorf("%s: unexpected response %d %s", path, w.Code, w.Body)
+				t.Errorf("%s: got %d %s, want 200 and success", path, w.Code, w.Body)
 			}
 		}
 	}
 	if w := do(api, httptest.NewRequest(http.MethodDelete, promQuery, nil)); w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD, POST" {
-		t.Errorf("DELETE: unexpected response %d %v", w.Code, w.Header())
+		t.Errorf("DELETE: got %d %v, want 405 with Allow", w.Code, w.Header())
 	}
 }
 
@@ -106,7 +106,7 @@ func TestPrometheusErrors(t *testing.T) {
 	} {
 		var body struct{ Status, ErrorType, Error string }
 		if err := json.Unmarshal(tc.answer.Body.Bytes(), &body); err != nil || tc.answer.Code != tc.status || body.Status != "error" || body.ErrorType != tc.kind || body.Error == "" {
-			t.Errorf("%s: %d %s %v", tc.what, tc.answer.Code, tc.answer.Body, err)
+			t.Errorf("%s: got %d %s (%v), want %d %s", tc.what, tc.answer.Code, tc.answer.Body, err, tc.status, tc.kind)
 		}
 	}
 	if w := get(refuse(ErrUnauthenticated), promQuery); w.Header().Get("WWW-Authenticate") != "Bearer" {
@@ -195,13 +195,13 @@ func TestOneReviewIsEnoughIfEverythingIsAllowed(t *testing.T) {
 func TestFederationIsText(t *testing.T) {
 	w := get(shop(t).prometheusAPI(nil), "/federate?cluster=prod-eu&"+url.Values{"match[]": {"kube_node_info"}}.Encode())
 	if w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") || !strings.Contains(w.Body.String(), `kube_node_info{cluster="prod-eu",job="kube-state-metrics",kubeproxy_version="deprecated",node="n1"} 1 `) {
-		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+		t.Errorf("got %d %v %s, want 200 and the series as text", w.Code, w.Header(), w.Body)
 	}
 }
 
 func TestPrometheusIsDisabledByDefault(t *testing.T) {
 	if w := get(shop(t).api(nil), promQuery+"?query=1"); w.Code != 404 {
-		t.Errorf("%d %s", w.Code, w.Body)
+		t.Errorf("got %d %s, want 404", w.Code, w.Body)
 	}
 }
 
@@ -225,7 +225,7 @@ func TestPromtool(t *testing.T) {
 	}
 	out, err := exec.CommandContext(t.Context(), "promtool", "query", "instant", at, "sum(").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "bad_data") {
-		t.Errorf("invalid PromQL: unexpected result %v\n%s", err, out)
+		t.Errorf("invalid PromQL: got error %v and output\n%s\nwant bad_data", err, out)
 	}
 }
 
@@ -238,7 +238,7 @@ func TestPrometheusIsForbiddenIfNoClusterIsVisible(t *testing.T) {
 	for _, path := range []string{"/prometheus/api/v1/query", "/prometheus/api/v1/query_range", "/prometheus/api/v1/query_exemplars", "/prometheus/api/v1/series", "/prometheus/api/v1/labels", "/prometheus/api/v1/label/node/values", "/federate"} {
 		w := get(api, path+"?"+form.Encode())
 		if w.Code != 403 || w.Header().Get("Content-Type") != "application/json" || !strings.Contains(w.Body.String(), `"errorType":"forbidden"`) {
-			t.Errorf("%s: unexpected response %d %s", path, w.Code, w.Body)
+			t.Errorf("%s: got %d %s, want 403 forbidden as JSON", path, w.Code, w.Body)
 		}
 	}
 }
@@ -301,7 +301,7 @@ func TestLongPrometheusResponsesAreStreamed(t *testing.T) {
 		body, err := io.ReadAll(answer.Body)
 		answer.Body.Close()
 		if err != nil || answer.StatusCode != http.StatusOK || answer.ContentLength != -1 || answer.Header.Get("Content-Type") != "application/json" {
-			t.Errorf("%s: %v %d %v", encoding, err, answer.StatusCode, answer.Header)
+			t.Errorf("%s: got error %v, %d %v, want 200 and streamed JSON", encoding, err, answer.StatusCode, answer.Header)
 		}
 		plain := unpack(t, body, answer.Header.Get("Content-Encoding"))
 		var data struct {
@@ -310,7 +310,7 @@ func TestLongPrometheusResponsesAreStreamed(t *testing.T) {
 			}
 		}
 		if err := json.Unmarshal(plain, &data); err != nil || len(data.Data.Result) != 10 || len(data.Data.Result[9].Values) != 9001 {
-			t.Errorf("%s: %v, %d bytes with %d series", encoding, err, len(plain), len(data.Data.Result))
+			t.Errorf("%s: got error %v, %d bytes and %d series, want 10 series of 9001 points", encoding, err, len(plain), len(data.Data.Result))
 		}
 	}
 }

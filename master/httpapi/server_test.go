@@ -56,7 +56,7 @@ func TestServeUsesTLSAndEndsWithItsContext(t *testing.T) {
 	}
 	transport.CloseIdleConnections()
 	if err := stop(); err != nil {
-		t.Errorf("stop: %v", err)
+		t.Errorf("stop: got error %v, want none", err)
 	}
 	if _, err := net.Dial("tcp", address); err == nil {
 		t.Error("the server still accepts connections")
@@ -86,10 +86,10 @@ func TestShutdownEndsWaitingRequests(t *testing.T) {
 	}()
 	<-waiting
 	if err := stop(); err != nil {
-		t.Errorf("stop: %v", err)
+		t.Errorf("stop: got error %v, want none", err)
 	}
 	if got := <-answered; !strings.Contains(got, "503") || !strings.Contains(got, ReasonShuttingDown) {
-		t.Errorf("unexpected response to a waiting request: %s", got)
+		t.Errorf("waiting request: got %s, want 503 ShuttingDown", got)
 	}
 	http.DefaultClient.CloseIdleConnections()
 }
@@ -111,7 +111,7 @@ func TestUnexpectedBodyIsNotRead(t *testing.T) {
 		t.Errorf("got %s, close %t; want 400 and the end of the connection", answer.Status, answer.Close)
 	}
 	if err := stop(); err != nil {
-		t.Errorf("stop: %v", err)
+		t.Errorf("stop: got error %v, want none", err)
 	}
 }
 
@@ -132,7 +132,7 @@ func TestHeaderSizeIsLimited(t *testing.T) {
 	}
 	http.DefaultClient.CloseIdleConnections()
 	if err := stop(); err != nil {
-		t.Errorf("stop: %v", err)
+		t.Errorf("stop: got error %v, want none", err)
 	}
 }
 

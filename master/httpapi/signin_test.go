@@ -82,11 +82,11 @@ func TestSignInAndSignOut(t *testing.T) {
 		}
 		cookie := cookies[0]
 		if cookie.Name != name || !cookie.HttpOnly || cookie.Secure != (over != nil) || cookie.SameSite != http.SameSiteStrictMode || cookie.Path != "/" || cookie.Domain != "" {
-			t.Errorf("unexpected cookie %s", cookie)
+			t.Errorf("got cookie %s, want %s with HttpOnly, SameSite=Strict, Path=/, and Secure over TLS", cookie, name)
 		}
 		for _, path := range []string{sessionPath, "/api/v1/clusters", eu1} {
 			if w := send(httptest.NewRequest(http.MethodGet, path, nil), cookie); w.Code != 200 {
-				t.Errorf("%s: unexpected response %d %s", path, w.Code, w.Body)
+				t.Errorf("%s: got %d %s, want 200", path, w.Code, w.Body)
 			}
 			if w := send(httptest.NewRequest(http.MethodGet, path, nil), nil); w.Code != 401 {
 				t.Errorf("%s without the cookie: got %d, want 401", path, w.Code)
@@ -95,12 +95,12 @@ func TestSignInAndSignOut(t *testing.T) {
 		out := send(httptest.NewRequest(http.MethodDelete, sessionPath, nil), cookie)
 		c.checkRoute(sessionPath, session.Delete, out)
 		if gone := out.Result().Cookies(); out.Code != 204 || len(gone) != 1 || gone[0].Name != name || gone[0].MaxAge >= 0 {
-			t.Errorf("sign out: unexpected response %d %v", out.Code, out.Header())
+			t.Errorf("sign out: got %d %v, want 204 and the cookie deleted", out.Code, out.Header())
 		}
 		w = send(httptest.NewRequest(http.MethodGet, sessionPath, nil), cookie)
 		c.checkRoute(sessionPath, session.Get, w)
 		if w.Code != 401 {
-			t.Errorf("after signing out: unexpected response %d %s", w.Code, w.Body)
+			t.Errorf("after signing out: got %d %s, want 401", w.Code, w.Body)
 		}
 	}
 }
@@ -133,7 +133,7 @@ func TestInvalidSignInIsRejectedWithoutExposingTheToken(t *testing.T) {
 			t.Errorf("%s: got %d %s %v, want %d", name, w.Code, w.Body, w.Header(), tc.status)
 		}
 		if strings.Contains(w.Body.String()+d.log.String()+get(api, "/metrics").Body.String(), "hunter2") {
-			t.Errorf("%s: the token is exposed:\n%s%s", name, w.Body, &d.log)
+			t.Errorf("%s: got the token in a response, log or metric, want it nowhere:\n%s%s", name, w.Body, &d.log)
 		}
 	}
 }
@@ -143,14 +143,14 @@ func TestSameOriginPageSignsInAndOut(t *testing.T) {
 	api := shop(t).api(d.config)
 	for _, headers := range [][]string{{"Origin", "http://example.com"}, {"Sec-Fetch-Site", "same-origin", "Origin", "http://example.com"}, {"Sec-Fetch-Site", "none"}} {
 		if w := do(api, signInRequest(`{"token":"good"}`, headers...)); w.Code != 200 {
-			t.Errorf("%v: %d %s", headers, w.Code, w.Body)
+			t.Errorf("%v: got %d %s, want 200", headers, w.Code, w.Body)
 		}
 	}
 	out := httptest.NewRequest(http.MethodDelete, sessionPath, nil)
 	out.Header.Set("Origin", "https://evil.example")
 	out.AddCookie(&http.Cookie{Name: plainCookie, Value: "s3cret"})
 	if w := do(api, out); w.Code != 403 || !d.open {
-		t.Errorf("sign out from another site: got %d, still signed in %t", w.Code, d.open)
+		t.Errorf("sign out from another site: got %d, signed in: %t, want 403 and true", w.Code, d.open)
 	}
 }
 
@@ -159,7 +159,7 @@ func TestSignInIsOptionalWithoutAuthentication(t *testing.T) {
 	for _, r := range []*http.Request{httptest.NewRequest(http.MethodGet, sessionPath, nil), signInRequest(`{"token":"any"}`)} {
 		w := do(api, r)
 		if w.Code != 200 || w.Body.String() != `{"required":false}`+"\n" || len(w.Result().Cookies()) > 0 {
-			t.Errorf("%s: unexpected response %d %s %v", r.Method, w.Code, w.Body, w.Header())
+			t.Errorf("%s: got %d %s %v, want 200, required false and no cookie", r.Method, w.Code, w.Body, w.Header())
 		}
 	}
 }
@@ -191,7 +191,7 @@ func TestSlowTokenTimesOut(t *testing.T) {
 		var answer bytes.Buffer
 		_, _ = answer.ReadFrom(c)
 		if took := time.Since(begin); took != connlimit.BodyTimeout || !strings.HasPrefix(answer.String(), "HTTP/1.1 408") {
-			t.Errorf("unexpected end after %s with %s", took, &answer)
+			t.Errorf("got an end after %s with %s, want 408 after %s", took, &answer, connlimit.BodyTimeout)
 		}
 	})
 }

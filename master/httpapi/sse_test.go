@@ -31,7 +31,7 @@ func parseSSE(t *testing.T, stream string) (lines string, ids []string) {
 				lines += value + "\n"
 			case "", ":":
 			default:
-				t.Errorf("unexpected field %q", field)
+				t.Errorf("got field %q, want id, data or a comment", field)
 			}
 		}
 	}
@@ -43,11 +43,11 @@ func TestServerSentEventsAreResumedByID(t *testing.T) {
 		api := f.api(nil)
 		w := watching(t, api, eu1+"/nodes?watch=true", eventSource(""))
 		if w.header.Get("Content-Type") != "text/event-stream" || w.header.Get("X-Accel-Buffering") != "no" || w.header.Get("Cache-Control") != "private, no-cache" {
-			t.Errorf("unexpected headers %v", w.header)
+			t.Errorf("got headers %v, want those of an unbuffered event stream", w.header)
 		}
 		lines, ids := parseSSE(t, w.text())
 		if got := strings.Join(briefs(decodeEvents(t, lines)), ", "); got != "ADDED Node n1, ADDED Session Reporting, BOOKMARK initial-events-end" {
-			t.Errorf("unexpected first event %s", got)
+			t.Errorf("got events %s, want the initial ones", got)
 		}
 		if got := strings.Join(ids, " "); got != "0 0 17.9f2c-4" {
 			t.Errorf("got ids %s, want the initial version for the initial events", got)
@@ -57,7 +57,7 @@ func TestServerSentEventsAreResumedByID(t *testing.T) {
 		again := watching(t, api, eu1+"/nodes?watch=true&resourceVersion=0", eventSource(ids[2]))
 		lines, ids = parseSSE(t, again.text())
 		if got := strings.Join(briefs(decodeEvents(t, lines)), ", "); !strings.HasPrefix(got, "ADDED Node n2, BOOKMARK") || ids[0] != "17.9f2c-5" {
-			t.Errorf("unexpected events after resuming: %s, ids %v", got, ids)
+			t.Errorf("after resuming: got events %s with ids %v, want n2 and a BOOKMARK", got, ids)
 		}
 	})
 }
@@ -83,7 +83,7 @@ func TestAcceptSelectsServerSentEvents(t *testing.T) {
 		bubble(t, func(t *testing.T, f *fake) {
 			w := watching(t, f.api(nil), eu1+"/nodes?watch=true", func(r *http.Request) { r.Header.Set("Accept", accept) })
 			if got := w.header.Get("Content-Type"); (got == "text/event-stream") != want {
-				t.Errorf("Accept %q: unexpected content type %s", accept, got)
+				t.Errorf("Accept %q: got content type %s, want an event stream: %t", accept, got, want)
 			}
 		})
 	}

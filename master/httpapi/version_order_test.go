@@ -35,7 +35,7 @@ func checkVersionsIncrease(t *testing.T, events []receivedEvent) {
 		}
 		seq := seqOf(t, e.ResourceVersion)
 		if seq < last {
-			t.Errorf("%s has version %s, which is older than %d of %s", e.brief(), e.ResourceVersion, last, brief)
+			t.Errorf("%s: got version %s, want one not older than %d of %s", e.brief(), e.ResourceVersion, last, brief)
 		}
 		last, brief = seq, e.brief()
 	}
@@ -83,7 +83,7 @@ func TestBookmarkIsNotOlderThanEarlierEvents(t *testing.T) {
 				events := decodeEvents(t, stream)
 				checkVersionsIncrease(t, events)
 				if all := fmt.Sprint(briefs(events)); !strings.Contains(all, "Node late-2") || !strings.Contains(all, "BOOKMARK") {
-					t.Errorf("unexpected events %s", all)
+					t.Errorf("got events %s, want late-2 and a BOOKMARK", all)
 				}
 			})
 		})
@@ -98,7 +98,7 @@ func TestHeartbeatBookmarkIsOfTheWatchersView(t *testing.T) {
 		d := api.newClusterWatch("prod-eu", view.Scope{}, view.JSONLines, true)
 		defer d.close()
 		if line, err := d.heartbeat(); err != nil || line != nil {
-			t.Errorf("before the first event: got %s, error %v", line, err)
+			t.Errorf("before the first event: got %s and error %v, want none", line, err)
 		}
 		var came bytes.Buffer
 		write := func(b []byte) error { came.Write(b); return nil }
@@ -162,7 +162,7 @@ func TestListAndWatchMissNoCluster(t *testing.T) {
 			<-time.After(2 * time.Second)
 			text += w.text()
 			if !strings.Contains(string(list["clusters"]), `"new"`) && !strings.Contains(text, `"new"`) {
-				t.Errorf("registered before status call %d: neither the list nor the watch contains the cluster", listed+1)
+				t.Errorf("registered before status call %d: got the cluster neither in the list nor in the watch, want it in one of them", listed+1)
 			}
 		})
 	}

@@ -34,7 +34,7 @@ func TestWatchSendsInitialEventsThenChanges(t *testing.T) {
 		w := watching(t, f.api(nil), eu1+"?watch=true", nil)
 		w.expect("ADDED Node n1", "ADDED Pod web-1", "ADDED Container app", "ADDED Port", "ADDED Summary", "ADDED Session Reporting", "BOOKMARK initial-events-end")
 		if w.header.Get("Content-Type") != "application/json;stream=watch" || w.header.Get("X-Accel-Buffering") != "no" {
-			t.Errorf("unexpected headers %v", w.header)
+			t.Errorf("got headers %v, want those of an unbuffered watch", w.header)
 		}
 		f.report(t, "prod-eu", nil, node("n2", state.True))
 		w.expect("ADDED Node n2", "MODIFIED Summary")
@@ -343,7 +343,7 @@ func TestWatchIsNotCompressedOrBuffered(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		w := watching(t, f.api(nil), eu1+"?watch=true", func(r *http.Request) { r.Header.Set("Accept-Encoding", "gzip, zstd") })
 		if decodeEvents(t, w.text()); w.header.Get("Content-Encoding") != "" || w.header.Get("X-Accel-Buffering") != "no" || w.flushes == 0 {
-			t.Errorf("unexpected headers %v or %d flushes", w.header, w.flushes)
+			t.Errorf("got headers %v and %d flushes, want no encoding, no buffering, and some flushes", w.header, w.flushes)
 		}
 	})
 }
@@ -362,7 +362,7 @@ func TestParametersOfWatches(t *testing.T) {
 			t.Errorf("%s: got %d, parameter %s; want 400, parameter %q", query, w.Code, got, parameter)
 		}
 		if len(f.awaited) > 0 || f.watching("prod-eu") > 0 {
-			t.Errorf("%s: a rejected request registered demand", query)
+			t.Errorf("%s: got demand by a rejected request, want none", query)
 		}
 	}
 }

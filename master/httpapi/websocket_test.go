@@ -86,7 +86,7 @@ func TestWebsocketHasOneEventPerMessage(t *testing.T) {
 	f.change(func() { f.clusters = nil })
 	c.waitFor("ERROR 404 NotFound")
 	if _, _, err := c.conn.Read(c.ctx); websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
-		t.Errorf("unexpected close error %v", err)
+		t.Errorf("got error %v, want the close code of a policy violation", err)
 	}
 }
 
@@ -118,10 +118,10 @@ func TestCrossOriginWebsocketIsRejected(t *testing.T) {
 		}
 		w := do(f.api(nil), r)
 		if refused := w.Code == 403 && strings.Contains(w.Body.String(), ReasonCrossOrigin); refused != (want == 403) {
-			t.Errorf("Origin %q: unexpected response %d %s", origin, w.Code, w.Body)
+			t.Errorf("Origin %q: got %d %s, want %d", origin, w.Code, w.Body, want)
 		}
 		if f.watching("prod-eu") != 0 {
-			t.Errorf("Origin %q: demand remains registered", origin)
+			t.Errorf("Origin %q: got demand after the end, want none", origin)
 		}
 	}
 }
@@ -140,10 +140,10 @@ func TestInvalidHandshakeIsRejected(t *testing.T) {
 			}
 			w := do(f.api(nil), r)
 			if refused := w.Code == 400 && w.Header().Get("Content-Type") == "application/problem+json"; refused != (name != "") {
-				t.Errorf("%s: %q on %s: unexpected response %d %s", name, value, path, w.Code, w.Body)
+				t.Errorf("%s: %q on %s: got %d %s, want 400 only if a header is wrong", name, value, path, w.Code, w.Body)
 			}
 			if f.watching("prod-eu") != 0 || name != "" && len(f.awaited) > 0 {
-				t.Errorf("%s: %q on %s: registered demand", name, value, path)
+				t.Errorf("%s: %q on %s: got demand, want none", name, value, path)
 			}
 		}
 	}
