@@ -62,7 +62,7 @@ func TestValidate(t *testing.T) {
 		case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
 			t.Errorf("%s: got %v, want %q", tc.name, err, tc.want)
 		case err != nil && strings.Contains(err.Error(), "secret"):
-			t.Errorf("%s: the error contains a password: %v", tc.name, err)
+			t.Errorf("%s: got error %v, want it without the password", tc.name, err)
 		}
 	}
 }

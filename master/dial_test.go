@@ -66,7 +66,7 @@ func TestAgentDialer(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if (proxy != nil) != (c.DialProxy != "") {
-			t.Errorf("%s: got proxy %v", name, proxy)
+			t.Errorf("%s: got proxy %v, want one only with --dial-proxy", name, proxy)
 		}
 		conn, err := dial(t.Context(), "tcp", address)
 		if err == nil {

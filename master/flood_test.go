@@ -51,7 +51,7 @@ func TestConnectionFloodDoesNotBlockClients(t *testing.T) {
 		t.Error("metrics do not count the refused connections")
 	}
 	if !strings.Contains(r.log.String(), "over a limit") {
-		t.Errorf("the log does not mention the limit:\n%s", r.log)
+		t.Errorf("got log\n%s\nwant a line about the limit", r.log)
 	}
 }
 

@@ -73,7 +73,7 @@ func TestLeaseReadiness(t *testing.T) {
 			l := &lease{Interface: h, namespace: "rollcall-system", log: slog.New(slog.NewTextHandler(log, nil))}
 			check := leaderCheck(notElected{}, l)
 			if got := check().Error(); got != "this replica is starting and has not requested the Lease rollcall-system/rollcall-master yet" {
-				t.Errorf("before the first request: got %s", got)
+				t.Errorf("before the first request: got %s, want that the Lease has not been requested", got)
 			}
 			for range 3 { // like the leader elector
 				if _, _, err := l.Get(t.Context()); apierrors.IsNotFound(err) {
@@ -105,17 +105,17 @@ func TestLeaseTakeover(t *testing.T) {
 		return l.notLeading().Error()
 	}
 	if got := takeOver(); !strings.Contains(got, "m-2 holds the Lease") {
-		t.Errorf("after a conflict: got %s", got)
+		t.Errorf("after a conflict: got %s, want the other holder", got)
 	}
 	h.updateErr = nil
 	if got := takeOver(); !strings.Contains(got, "this replica holds the Lease") {
-		t.Errorf("after an update: got %s", got)
+		t.Errorf("after an update: got %s, want this replica", got)
 	}
 }
 
 func TestReadinessWithoutLeaderElection(t *testing.T) {
 	got := leaderCheck(notElected{}, nil)().Error()
 	if !strings.Contains(got, "is starting") || !strings.Contains(got, "--leader-elect=false") || strings.Contains(got, "another") {
-		t.Errorf("got %s", got)
+		t.Errorf("got %s, want that it is starting without leader election", got)
 	}
 }

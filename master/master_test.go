@@ -100,7 +100,7 @@ func (r *testMaster) shutdown() {
 	select {
 	case err := <-r.result:
 		if err != nil {
-			r.t.Errorf("Run: %v", err)
+			r.t.Errorf("Run: got error %v, want none", err)
 		}
 	case <-time.After(10 * time.Second):
 		r.t.Error("the master did not end within 10 s")
@@ -182,10 +182,10 @@ func TestMasterServesRegisteredClusters(t *testing.T) {
 	cluster := hub(t)
 	r := start(t, cluster, func(*Config) {})
 	if body := r.waitForStatus("/readyz", http.StatusOK); body != "[+] registry: ok\n[+] leader: ok\n" {
-		t.Errorf("got %q from readyz", body)
+		t.Errorf("readyz: got %q, want both checks ok", body)
 	}
 	if status, body := r.get("/api/v1/clusters/nowhere"); status != http.StatusNotFound || !strings.Contains(body, "kubectl get clusteragents") {
-		t.Errorf("unknown cluster: got %d %s", status, body)
+		t.Errorf("unknown cluster: got %d %s, want 404 that says how to list clusters", status, body)
 	}
 	register(t, cluster, "dead-end", `{endpoint: "wss://127.0.0.1:1", clusterIPs: ["203.0.113.7"]}`)
 	r.waitForStatus("/api/v1/clusters/dead-end", http.StatusServiceUnavailable)
@@ -195,7 +195,7 @@ func TestMasterServesRegisteredClusters(t *testing.T) {
 		t.Errorf("agent that does not run: got %s, error %v; want DialFailed of dead-end", body, err)
 	}
 	if status, body := r.get("/api/v1/clusters"); status != http.StatusOK || !strings.Contains(body, `"name":"dead-end","clusterIPs":["203.0.113.7"]`) {
-		t.Errorf("list of clusters: got %d %s", status, body)
+		t.Errorf("list of clusters: got %d %s, want 200 and dead-end with its address", status, body)
 	}
 	_, page := r.get("/metrics")
 	for _, want := range []string{"\nrollcall_http_requests_total{", "\ngo_goroutines ", "\ncontroller_runtime_reconcile_total{"} {
@@ -238,7 +238,7 @@ func TestLeaderFailover(t *testing.T) {
 		}
 	}
 	if status, body := second.get("/api/v1/clusters"); status != http.StatusServiceUnavailable || !strings.Contains(body, `"reason":"NotReady"`) {
-		t.Errorf("second replica: got %d %s", status, body)
+		t.Errorf("second replica: got %d %s, want 503 NotReady", status, body)
 	}
 	alone := start(t, cluster, func(c *Config) { c.LeaderElect = false })
 	alone.waitForStatus("/readyz", http.StatusOK)

@@ -56,7 +56,7 @@ func TestCAFileReload(t *testing.T) {
 		t.Helper()
 		now = now.Add(reloadPeriod)
 		if got, ok := file.verifyOptions(); !ok || !got.Roots.Equal(poolOf(t, want)) {
-			t.Errorf("%s: got other authorities", when)
+			t.Errorf("%s: got other authorities than wanted", when)
 		}
 	}
 	trusts(before, "at first")

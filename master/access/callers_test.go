@@ -187,7 +187,7 @@ func TestReviewsOfHiddenAndUnknownClustersAreTheSame(t *testing.T) {
 			}
 			hidden, unknown := ask("hidden", "203.0.113.7"), ask("nowher", "203.0.113.8")
 			if hidden != unknown {
-				t.Errorf("%v: got different responses for a hidden cluster\n%sand for an unknown one\n%s", order, hidden, unknown)
+				t.Errorf("%v: got different responses, want the same; hidden cluster:\n%sunknown cluster:\n%s", order, hidden, unknown)
 			}
 		}
 	}

@@ -69,7 +69,7 @@ func TestHiddenClustersAreNotRevealed(t *testing.T) {
 	}
 	hidden, missing := api.get(team, list+"/prod-us").body, api.get(team, list+"/nowhere").body
 	if strings.ReplaceAll(hidden, "prod-us", "nowhere") != missing {
-		t.Errorf("got different responses for a hidden and for an unknown cluster:\n%s%s", hidden, missing)
+		t.Errorf("got different responses for a hidden and for an unknown cluster, want the same:\n%s%s", hidden, missing)
 	}
 }
 

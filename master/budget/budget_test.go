@@ -102,12 +102,12 @@ func TestHostileClusterEvictsNoOther(t *testing.T) {
 	}
 	for _, text := range []string{"71.0 MiB", "70.0 MiB", TotalFlag} {
 		if !strings.Contains(err.Error(), text) {
-			t.Errorf("error %q does not contain %q", err, text)
+			t.Errorf("got error %q, want %q in it", err, text)
 		}
 	}
 	// The hostile cluster keeps its memory, and the honest one grows.
 	if err := honest.Reserve(20 << 20); err != nil {
-		t.Errorf("the honest cluster is refused: %v", err)
+		t.Errorf("honest cluster: got error %v, want none", err)
 	}
 	if *hostileEviction == nil || *honestEviction != nil {
 		t.Errorf("evicted: hostile %v, honest %v, want only the hostile one", *hostileEviction, *honestEviction)

@@ -120,7 +120,7 @@ func TestOrdinaryQueriesAreAccepted(t *testing.T) {
 		form := url.Values{"query": {query}}
 		check, err := checkForm(form)
 		if err != nil {
-			t.Errorf("%.60s: %v", query, err)
+			t.Errorf("%.60s: got error %v, want none", query, err)
 			continue
 		}
 		expr, err := parser.NewParser(parser.Options{}).ParseExpr(query)
@@ -129,7 +129,7 @@ func TestOrdinaryQueriesAreAccepted(t *testing.T) {
 		}
 		ce, err := estimateCost(expr, check.programs, time.Hour, 15*time.Second)
 		if err != nil {
-			t.Errorf("%.60s: %v", query, err)
+			t.Errorf("%.60s: got error %v, want none", query, err)
 			continue
 		}
 		if ce.countValues == 0 {
@@ -350,16 +350,16 @@ func TestShippedDashboardsAreWithinLimits(t *testing.T) {
 			query = variable.ReplaceAllString(query, "1m")
 			check, err := checkForm(url.Values{"query": {query}})
 			if err != nil {
-				t.Errorf("%s: %s: %v", file, query, err)
+				t.Errorf("%s: %s: got error %v, want none", file, query, err)
 				continue
 			}
 			expr, err := parser.NewParser(parser.Options{}).ParseExpr(query)
 			if err != nil {
-				t.Errorf("%s: %s: %v", file, query, err)
+				t.Errorf("%s: %s: got error %v, want none", file, query, err)
 				continue
 			}
 			if _, err := estimateCost(expr, check.programs, 6*time.Hour, 15*time.Second); err != nil {
-				t.Errorf("%s: %s: %v", file, query, err)
+				t.Errorf("%s: %s: got error %v, want none", file, query, err)
 			}
 			n++
 		}

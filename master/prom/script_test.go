@@ -136,7 +136,7 @@ func (s *harness) check(e *evaluation) {
 	}
 	if err != nil {
 		if !e.fails {
-			s.t.Errorf("line %d: %v", e.line, err)
+			s.t.Errorf("line %d: got error %v, want none", e.line, err)
 		}
 		return
 	}

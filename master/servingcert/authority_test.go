@@ -53,7 +53,7 @@ func TestExpiredCAIsReplaced(t *testing.T) {
 			s := h.replica()
 			s.reconcile(t.Context())
 			if err := trusts(h.published(), served(t, s)); err != nil {
-				t.Errorf("after %s: %v", off, err)
+				t.Errorf("after %s: got error %v, want none", off, err)
 			}
 		}
 	})
@@ -143,7 +143,7 @@ func FuzzParse(f *testing.F) {
 		}
 		for _, a := range all {
 			if _, err := a.sign([]string{service}, time.Now()); err != nil {
-				t.Errorf("a parsed CA cannot sign: %v", err)
+				t.Errorf("sign with a parsed CA: got error %v, want none", err)
 			}
 		}
 	})

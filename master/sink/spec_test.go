@@ -45,7 +45,7 @@ func TestValidURLsAreParsed(t *testing.T) {
 		}
 		e, err := s.open(s)
 		if err != nil {
-			t.Errorf("open %s: %v", rawURL, err)
+			t.Errorf("open %s: got error %v, want none", rawURL, err)
 			continue
 		}
 		e.close()
@@ -80,7 +80,7 @@ func TestInvalidURLsAreRejectedWithoutSecrets(t *testing.T) {
 			t.Errorf("%s: got error %v, want %q", rawURL, err, message)
 		}
 		if err != nil && strings.Contains(err.Error(), "s3cret") {
-			t.Errorf("%s: the error contains the secret: %v", rawURL, err)
+			t.Errorf("%s: got error %v, want it without the secret", rawURL, err)
 		}
 	}
 }

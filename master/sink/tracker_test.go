@@ -31,7 +31,7 @@ func TestRemovedSeriesEnd(t *testing.T) {
 	expect(t, "the session ends", b.batchesOf(event{cluster: "c", at: at(35)}), "ended: web n1")
 	expect(t, "another session", b.batchesOf(m.report("c", 61, 100)), "web@60=0s n1@60=0s")
 	if got := b.batchesOf(event{cluster: "c", removed: true}); got != nil || len(b) != 0 {
-		t.Errorf("after the removal of the cluster: got %q, %d trackers", formatAll(got), len(b))
+		t.Errorf("after the removal of the cluster: got %q and %d trackers, want none", formatAll(got), len(b))
 	}
 	expect(t, "the end of a session without a report", b.batchesOf(event{cluster: "d", at: at(35)}), "")
 }

@@ -251,14 +251,14 @@ func TestStoredTimesAreLimited(t *testing.T) {
 					e := wantLoad(t, c, "a", w)
 					now := time.Now()
 					if e.ReceivedAt.After(now) || e.ExpiresAt.After(e.ReceivedAt.Add(ttl)) || now.Before(e.ExpiresAt) != tc.fresh {
-						t.Errorf("got an entry received %s ago that expires in %s", now.Sub(e.ReceivedAt), e.ExpiresAt.Sub(now))
+						t.Errorf("got an entry received %s ago that expires in %s, want one received in the past, for at most its TTL", now.Sub(e.ReceivedAt), e.ExpiresAt.Sub(now))
 					}
 					if fresher := e.ReceivedAt.Sub(before.Add(tc.received).Add(clockTolerance)); fresher > time.Since(before) {
-						t.Errorf("got an entry %s fresher than its receipt allows", fresher)
+						t.Errorf("got an entry %s fresher than its receipt allows, want at most the tolerance", fresher)
 					}
 					for _, s := range e.State.Sections {
 						if s.ObservedAt.After(now) {
-							t.Errorf("got a section observed at %s, in the future", s.ObservedAt)
+							t.Errorf("got a section observed at %s, want no time in the future", s.ObservedAt)
 						}
 					}
 				})

@@ -168,7 +168,7 @@ func TestNewMasterContinuesFromStoredEntries(t *testing.T) {
 		t.Fatal(err)
 	}
 	if now, err := server.Do("GET rollcall:{a}:base"); err != nil || now != base {
-		t.Errorf("the base was written again, %v", err)
+		t.Errorf("got another base (%v), want it unchanged", err)
 	}
 	again, err := second.Load(t.Context(), "a", cachetest.LongTTL)
 	if err != nil {

@@ -44,7 +44,7 @@ func TestRedisStartsAfterTheMaster(t *testing.T) {
 	}
 	cachetest.WantState(t, got.State, e.State)
 	if second, err := c.NextTerm(t.Context(), "a"); err != nil || second <= first {
-		t.Errorf("got term %d after %d, error %v", second, first, err)
+		t.Errorf("got term %d after %d and error %v, want a greater one", second, first, err)
 	}
 	if lines := out.lines(); len(lines) != 2 || !strings.Contains(lines[1], "redis is available again") {
 		t.Errorf("got log lines %q, want a second one", lines)
@@ -78,7 +78,7 @@ func TestRedisRestartsEmpty(t *testing.T) {
 	}
 	cachetest.WantState(t, got.State, w.State)
 	if second, err := c.NextTerm(t.Context(), "a"); err != nil || second <= first {
-		t.Errorf("got term %d after %d, error %v", second, first, err)
+		t.Errorf("got term %d after %d and error %v, want a greater one", second, first, err)
 	}
 	if lines := out.lines(); len(lines) != 2 {
 		t.Errorf("got log lines %q, want one for the outage and one for its end", lines)

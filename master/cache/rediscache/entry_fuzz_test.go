@@ -39,7 +39,7 @@ func FuzzEntry(f *testing.F) {
 			t.Errorf("got an entry received at %s that expires at %s", e.ReceivedAt, e.ExpiresAt)
 		}
 		if used, size := allocated()-before, len(base)+len(log)+len(bookmark); used > uint64(fixedMemory+memoryPerByte*size) {
-			t.Errorf("%d bytes of input used %d bytes of memory", size, used)
+			t.Errorf("got %d bytes of input that used %d bytes of memory, want less", size, used)
 		}
 	})
 }
@@ -72,11 +72,11 @@ func FuzzLoad(f *testing.F) {
 		e, err := c.reader(cluster).apply(got, now, time.Minute)
 		switch {
 		case err == nil && !same:
-			t.Errorf("got an entry that was not saved: %+v", e)
+			t.Errorf("got entry %+v, want only the saved one", e)
 		case err == nil && (e.ReceivedAt.After(now) || e.ExpiresAt.After(now.Add(10*time.Second))):
-			t.Errorf("got an entry received at %s that expires at %s; it is %s", e.ReceivedAt, e.ExpiresAt, now)
+			t.Errorf("got an entry received at %s that expires at %s, want times that are possible at %s", e.ReceivedAt, e.ExpiresAt, now)
 		case err != nil && same && left > 0 && left < 1<<40:
-			t.Errorf("the saved entry is refused: %v", err)
+			t.Errorf("got error %v, want the saved entry", err)
 		case err != nil && !errors.Is(err, cache.ErrMiss):
 			t.Errorf("got %v, want a miss", err)
 		}

@@ -169,7 +169,7 @@ func TestErrorRepliesAreNoOutage(t *testing.T) {
 			t.Errorf("%q: got %v, want it wrapped, and ErrUnavailable only for outages", tc.err, err)
 		}
 		if tc.code != "" && (testutil.ToFloat64(c.recorder.errors.WithLabelValues(tc.code)) != 1 || testutil.ToFloat64(up) != 1) {
-			t.Errorf("%q is not counted as %s, or Redis is considered unavailable", tc.err, tc.code)
+			t.Errorf("%q: got no count as %s or an outage, want it counted and no outage", tc.err, tc.code)
 		}
 	}
 }
@@ -261,7 +261,7 @@ func TestKeysAreDerivedAndNotPrinted(t *testing.T) {
 		t.Errorf("got key %s, want a derived secret of 32 bytes and an ID of its own", k.id)
 	}
 	if public, _ := signingKey(1).Public().(ed25519.PublicKey); KeyID(public) != k.id {
-		t.Errorf("got ID %s, but %s for the public key", k.id, KeyID(public))
+		t.Errorf("got ID %s, want that of the public key, %s", k.id, KeyID(public))
 	}
 	ring, err := newKeyring(signingKey(1), []ed25519.PrivateKey{signingKey(2)})
 	if err != nil || ring.String() != k.id+", "+must(deriveKey(signingKey(2))).id {

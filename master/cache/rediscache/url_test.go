@@ -34,11 +34,11 @@ func TestURLs(t *testing.T) {
 	} {
 		c, address, err := newClient(tc.url)
 		if err != nil {
-			t.Errorf("%s: %v", tc.url, err)
+			t.Errorf("%s: got error %v, want none", tc.url, err)
 			continue
 		}
 		if address != tc.address || !tc.check(c) {
-			t.Errorf("%s: got address %s, client %+v", tc.url, address, c)
+			t.Errorf("%s: got address %s and client %+v, want %s and the options of the URL", tc.url, address, c, tc.address)
 		}
 		_ = c.Close()
 	}
@@ -57,7 +57,7 @@ func TestInvalidURLErrorsHideThePassword(t *testing.T) {
 			continue
 		}
 		if strings.Contains(err.Error(), "cret") {
-			t.Errorf("%s: %v", url, err)
+			t.Errorf("%s: got error %v, want it without the password", url, err)
 		}
 	}
 }
