@@ -38,7 +38,7 @@ func (a *API) cluster(part view.Part) handlerFunc {
 
 // respond writes the result of a query, or 304 if the client already has it.
 func (a *API) respond(w http.ResponseWriter, r *http.Request, report *session.Report, q view.Query) error {
-	document, err := a.documentOf(report)
+	document, err := a.config.Documents.Document(report)
 	if err != nil {
 		return err
 	}
@@ -59,15 +59,6 @@ func (a *API) respond(w http.ResponseWriter, r *http.Request, report *session.Re
 	setFreshnessHeaders(w.Header(), document)
 	writeJSON(w, response)
 	return nil
-}
-
-// documentOf returns the document of a report. Only its first reader has to create it.
-func (a *API) documentOf(report *session.Report) (*view.Document, error) {
-	if d := a.config.Documents.Find(report.Cluster, report); d != nil {
-		return d, nil
-	}
-	converted := reportOf(report)
-	return a.config.Documents.Document(&converted)
 }
 
 // freshMargin is how long a report must remain fresh to be returned without waiting.

@@ -83,19 +83,15 @@ func (d *clusterWatch) refresh() (*view.ClusterView, error) {
 func statusOf(current session.Current, held *view.ClusterView, now time.Time) (*view.Report, view.ConnStatus) {
 	s := view.ConnStatus{Session: currentSession(current.Status), Suspended: current.Suspended, Stale: true}
 	v := current.Report
-	if v == nil {
+	if v == nil || v.State == nil {
 		return nil, s
 	}
-	r := &view.Report{}
-	if held != nil && held.State == v.State && held.ReceivedAt.Equal(v.ReceivedAt) && held.TTL == v.TTL {
-		r = &held.Report
-	} else if v.State != nil {
-		*r = reportOf(v)
-	} else {
-		return nil, s
+	s.Stale = !v.Fresh(now) || v.Stale()
+	if held != nil && held.Report.Report == v {
+		return &held.Report, s
 	}
-	s.Stale = !v.Fresh(now) || r.Stale()
-	return r, s
+	r := view.NewReport(v)
+	return &r, s
 }
 
 // sendPending writes the events that the client does not have yet.

@@ -107,8 +107,7 @@ func toCluster(registered Registered, status session.Status, last *session.Repor
 	c.ResourceVersion, c.ReceivedAt, c.ObservedAt = last.ResourceVersion(), last.ReceivedAt, last.ObservedAt
 	c.Summary = &last.Summary
 	if last.Fresh(now) {
-		report := reportOf(last)
-		c.Stale = report.Stale()
+		c.Stale = last.Stale()
 	}
 	return c
 }

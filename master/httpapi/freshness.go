@@ -49,28 +49,9 @@ var (
 	contentEncodings   = [...][]string{view.Gzip: {view.Gzip.String()}, view.Zstd: {view.Zstd.String()}}
 )
 
-// reportOf converts a report of package session into one of package view.
-func reportOf(v *session.Report) view.Report {
-	return view.Report{
-		Source:          v,
-		Cluster:         v.Cluster,
-		UID:             v.UID,
-		ResourceVersion: v.ResourceVersion(),
-		ReceivedAt:      v.ReceivedAt,
-		TTL:             v.TTL,
-		Session:         sessionOf(v.Session),
-		State:           v.State,
-		Summary:         v.Summary,
-	}
-}
-
-func sessionOf(s session.Info) httpv1.Session {
-	return httpv1.Session{ID: s.ID, Phase: httpv1.Phase(s.Phase), StartedAt: s.StartedAt, ExpiresAt: s.ExpiresAt}
-}
-
 // currentSession returns the current session of a cluster, or why it has none.
 func currentSession(status session.Status) httpv1.Session {
-	s := sessionOf(status.Session)
+	s := view.SessionOf(status.Session)
 	if s.Message = publicMessage(status.Reason, status.Message); s.Message != "" || status.Ready == state.False {
 		s.Reason = string(status.Reason)
 	}

@@ -79,10 +79,10 @@ func (m *testMaster) readAndCheck(name string, interval time.Duration, done <-ch
 			if !r.Fresh(time.Now()) {
 				m.t.Errorf("%s: got a report that expired %s ago", name, time.Since(r.ExpiresAt))
 			}
-			if r.version().Compare(last) < 0 {
-				m.t.Errorf("%s: got version %s after %s", name, r.version(), last)
+			if r.Version().Compare(last) < 0 {
+				m.t.Errorf("%s: got version %s after %s", name, r.Version(), last)
 			}
-			last = r.version()
+			last = r.Version()
 		case !errors.Is(err, ErrSuspended) && !errors.Is(err, ErrNoReport) && !errors.As(err, &unreachable):
 			m.t.Errorf("%s: %v", name, err)
 		}

@@ -120,7 +120,7 @@ func (c *clusterState) commitReportSize() {
 	defer c.mu.Unlock()
 	var size int64
 	if c.report != nil {
-		size = c.report.size
+		size = c.report.Size
 	}
 	c.account.Commit(size)
 }
@@ -133,7 +133,7 @@ func (c *clusterState) commitSize(size int64) {
 // evictReport drops the State of the report, and keeps its summary. c.mu must be held.
 func (c *clusterState) evictReport() {
 	if c.report != nil {
-		c.report = c.report.withoutState()
+		c.report = c.report.WithoutState()
 	}
 }
 

@@ -64,7 +64,7 @@ func (w *worker) dialForSession(ctx context.Context) {
 	c.update(func() {
 		d.cluster = c.spec
 		if c.report != nil && !w.attempts.noBase {
-			d.base, d.baseSize = c.report.State, c.report.size
+			d.base, d.baseSize = c.report.State, c.report.Size
 		}
 		c.status.Session.Phase = Connecting
 	})

@@ -49,7 +49,7 @@ func (m *metrics) observeRequest(r *Report, waited bool) {
 	switch {
 	case r == nil:
 		result = "failed"
-	case r.stored && waited:
+	case r.Stored && waited:
 		result = "stored"
 	case waited:
 		result = "miss"

@@ -1,6 +1,9 @@
 package session
 
-import "rollcall.dev/rollcall/master/session/dial"
+import (
+	"rollcall.dev/rollcall/master/report"
+	"rollcall.dev/rollcall/master/session/dial"
+)
 
 // Reason is the result of the last attempt to reach a cluster: one of the reasons below, or the reason of a
 // dial.Failure. The values equal condition reasons of package api/v1alpha1.
@@ -21,7 +24,7 @@ const (
 )
 
 // Phase is the phase of a cluster's session.
-type Phase string
+type Phase = report.Phase
 
 // Values of status.session.phase.
 const (

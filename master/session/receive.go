@@ -80,7 +80,7 @@ func (w *worker) handleState(ctx context.Context, s *state.State, m dial.Message
 	if compact {
 		r.State = w.active.compact(ctx, s)
 	}
-	r.size = w.active.receiver.EvictedSize()
+	r.Size = w.active.receiver.EvictedSize()
 	w.publish(ctx, r)
 	if compact {
 		r.State.EvictObjects()
@@ -106,7 +106,7 @@ func (w *worker) newReport(s *state.State, at time.Time, late bool) *Report {
 		}
 		r.ReceivedAt, r.ExpiresAt, r.TTL = prev.ReceivedAt, prev.ExpiresAt, prev.TTL
 	}
-	r.setState(s, prev, ignore, at)
+	setState(r, prev, s, ignore, at)
 	return r
 }
 
@@ -125,7 +125,7 @@ func (w *worker) publish(ctx context.Context, r *Report) {
 		c.publish(r)
 	})
 	w.sessions.notifyReport(r, w.attempts.usage.replace(r.State))
-	w.storeWriter(ctx).Save(r.storeEntry(c.demandEnd(r.ReceivedAt)), a.Grant.Period)
+	w.storeWriter(ctx).Save(storeEntry(r, c.demandEnd(r.ReceivedAt)), a.Grant.Period)
 }
 
 // demandEnd returns when the present demand ends.

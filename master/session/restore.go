@@ -59,13 +59,13 @@ func (c *clusterState) restore(e cache.Entry, term uint64) {
 	now := time.Now()
 	r := &Report{
 		Cluster: c.name, UID: e.UID, KubernetesVersion: e.KubernetesVersion, AgentVersion: e.AgentVersion, Term: term,
-		ReceivedAt: e.ReceivedAt, ExpiresAt: e.ExpiresAt, TTL: e.ExpiresAt.Sub(e.ReceivedAt), stored: true,
+		ReceivedAt: e.ReceivedAt, ExpiresAt: e.ExpiresAt, TTL: e.ExpiresAt.Sub(e.ReceivedAt), Stored: true,
 		Session: Info{ID: e.SessionID, Phase: Idle, StartedAt: e.StartedAt, ExpiresAt: e.SessionExpiresAt},
-		size:    e.Size,
+		Size:    e.Size,
 	}
 	var ignore []state.Ignore
 	c.read(func() { ignore = c.spec.Ignore })
-	r.setState(e.State, nil, ignore, now)
+	setState(r, nil, e.State, ignore, now)
 	c.update(func() { c.restoreLocked(e, r, now) })
 }
 
@@ -98,14 +98,14 @@ func (c *clusterState) shouldRestore(e cache.Entry, now time.Time) bool {
 	if c.report == nil {
 		return true
 	}
-	order := e.Version().Compare(c.report.version())
+	order := e.Version().Compare(c.report.Version())
 	return order > 0 || order == 0 && c.report.State == nil && now.Before(e.ExpiresAt)
 }
 
 // storeEntry returns the report as an entry of the Store.
-func (r *Report) storeEntry(demandUntil time.Time) cache.Entry {
+func storeEntry(r *Report, demandUntil time.Time) cache.Entry {
 	return cache.Entry{
-		Term: r.Term, State: r.State, Size: r.size, UID: r.UID, KubernetesVersion: r.KubernetesVersion, AgentVersion: r.AgentVersion,
+		Term: r.Term, State: r.State, Size: r.Size, UID: r.UID, KubernetesVersion: r.KubernetesVersion, AgentVersion: r.AgentVersion,
 		SessionID: r.Session.ID, StartedAt: r.Session.StartedAt, SessionExpiresAt: r.Session.ExpiresAt,
 		ReceivedAt: r.ReceivedAt, ExpiresAt: r.ExpiresAt, DemandUntil: demandUntil,
 	}

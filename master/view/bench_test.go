@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/report"
 )
 
 // largeCluster returns a cluster with the given number of containers: two per pod, 30 pods per
@@ -93,7 +94,7 @@ func BenchmarkFilteredRead(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				d, err := documents.Document(&r)
+				d, err := documents.Document(r.Report)
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -117,9 +118,10 @@ func BenchmarkWatchedChange(b *testing.B) {
 	_, cursor := log.Current()
 	b.ReportAllocs()
 	for restarts := int32(1); b.Loop(); restarts++ {
-		r.State = restarted(b, r.State, restarts)
-		r.ResourceVersion = fmt.Sprintf("17.%x-%d", r.State.Epoch, r.State.Seq)
-		r.ReceivedAt = received.Add(time.Duration(restarts) * 100 * time.Millisecond)
+		r = edited(r, func(r *report.Report) {
+			r.State = restarted(b, r.State, restarts)
+			r.ReceivedAt = received.Add(time.Duration(restarts) * 100 * time.Millisecond)
+		})
 		if _, _, err := log.Refresh(r.ReceivedAt, look); err != nil {
 			b.Fatal(err)
 		}

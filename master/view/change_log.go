@@ -49,8 +49,7 @@ func (u ValidUntil) valid(now time.Time) bool {
 // Refresh brings the log up to date and returns the current view and how long it is valid. It calls
 // fetch with the lock held, so that an older state never follows a newer one. It does not call
 // fetch while the result of the last call is still valid: among many watchers only one fetches. If
-// the fetched report has no State, the last State is kept. The view is nil if there has never been
-// a report.
+// fetch returns no report, the last one is kept. The view is nil if there has never been a report.
 func (l *ChangeLog) Refresh(now time.Time, fetch func(held *ClusterView) (*Report, ConnStatus, ValidUntil)) (*ClusterView, ValidUntil, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -70,7 +69,7 @@ func (l *ChangeLog) Record(now time.Time, r *Report) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.used = now
-	status := ConnStatus{Session: r.Session, Stale: r.Stale()}
+	status := ConnStatus{Session: SessionOf(r.Session), Stale: r.Stale()}
 	if l.current != nil {
 		status = l.current.Status
 	}
@@ -80,10 +79,10 @@ func (l *ChangeLog) Record(now time.Time, r *Report) error {
 
 func (l *ChangeLog) apply(now time.Time, r *Report, status ConnStatus) (*ClusterView, error) {
 	prev := l.current
-	if prev != nil && (r == nil || r.State == nil || r.ReceivedAt.Before(prev.ReceivedAt)) {
+	if prev != nil && (r == nil || r.ReceivedAt.Before(prev.ReceivedAt)) {
 		r = &prev.Report
 	}
-	if r == nil || r.State == nil || prev != nil && status == prev.Status && r.equal(&prev.Report) {
+	if r == nil || prev != nil && status == prev.Status && r.Report == prev.Report.Report {
 		return prev, nil
 	}
 	m, err := newClusterView(r, status, prev)

@@ -14,18 +14,22 @@ import (
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
+	"rollcall.dev/rollcall/master/report"
 )
 
 func reportAt(w *statetest.Cluster, term int, at time.Time) Report {
-	r := reportOf(w.State)
-	r.ReceivedAt = at
-	r.ResourceVersion = fmt.Sprintf("%d.%x-%d", term, w.State.Epoch, w.State.Seq)
-	return r
+	return edited(receivedAt(reportOf(w.State), at), func(r *report.Report) { r.Term = uint64(term) })
 }
 
 func refresh(t testing.TB, log *ChangeLog, r Report, s ConnStatus) *ClusterView {
 	t.Helper()
-	m, _, err := log.Refresh(r.ReceivedAt, func(*ClusterView) (*Report, ConnStatus, ValidUntil) { return &r, s, ValidUntil{} })
+	return refreshWith(t, log, r.ReceivedAt, &r, s)
+}
+
+// refreshWith is like refresh, with a report that may be nil.
+func refreshWith(t testing.TB, log *ChangeLog, now time.Time, r *Report, s ConnStatus) *ClusterView {
+	t.Helper()
+	m, _, err := log.Refresh(now, func(*ClusterView) (*Report, ConnStatus, ValidUntil) { return r, s, ValidUntil{} })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,11 +321,10 @@ func TestStatusChangeAloneCausesSessionEvent(t *testing.T) {
 	w := statetest.New(1, 3, 20)
 	log := &ChangeLog{}
 	r := reportAt(w, 1, received)
-	refresh(t, log, r, ConnStatus{Session: r.Session})
+	refresh(t, log, r, ConnStatus{Session: SessionOf(r.Session)})
 	f := follow(t, log, Scope{Part: Nodes})
 	before := len(f.events)
-	r.State = nil // the report has expired and was evicted
-	refresh(t, log, r, ConnStatus{Session: httpv1.Session{Phase: "Backoff"}, Stale: true})
+	refreshWith(t, log, received, nil, ConnStatus{Session: httpv1.Session{Phase: "Backoff"}, Stale: true})
 	f.catchUp()
 	if got := f.events[before:]; !slices.Equal(got, []string{"MODIFIED Session"}) {
 		t.Errorf("got events %v, want [MODIFIED Session]", got)

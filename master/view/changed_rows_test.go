@@ -26,9 +26,7 @@ func eventsOf(t *testing.T, scope Scope, removes []state.Key, upserts ...state.O
 	if err != nil {
 		t.Fatal(err)
 	}
-	second := reportOf(next)
-	second.ReceivedAt = received.Add(time.Second)
-	refresh(t, log, second, ConnStatus{})
+	refresh(t, log, receivedAt(reportOf(next), received.Add(time.Second)), ConnStatus{})
 	f.catchUp()
 	return f.events
 }

@@ -78,7 +78,7 @@ func (v *ClusterView) Bookmark(f Framing) ([]byte, error) { return v.bookmark.ge
 
 func (v *ClusterView) encodeBookmark(annotations map[string]string) ([]byte, error) {
 	object := httpv1.Bookmark{
-		ResourceVersion: v.ResourceVersion, ObservedAt: roundTime(v.ObservedAt()), ReceivedAt: roundTime(v.ReceivedAt),
+		ResourceVersion: v.ResourceVersion, ObservedAt: roundTime(v.OldestSection()), ReceivedAt: roundTime(v.ReceivedAt),
 		Stale: v.Status.Stale, Session: normalizedSession(v.Status.Session), Annotations: annotations,
 	}
 	var buf bytes.Buffer

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"rollcall.dev/rollcall/master/report"
 )
 
 // sweepInterval is how often a DocumentCache drops expired reports.
@@ -49,12 +51,12 @@ func (c *DocumentCache) Run(ctx context.Context) {
 	}
 }
 
-// Find returns the cached Document of a cluster if its report has the given Source, or nil.
-func (c *DocumentCache) Find(cluster string, source any) *Document {
+// find returns the cached Document of a report, or nil.
+func (c *DocumentCache) find(r *report.Report) *Document {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	b := c.entries[cluster]
-	if b == nil || b.document.report.Source != source {
+	b := c.entries[r.Cluster]
+	if b == nil || b.document.report.Report != r {
 		return nil
 	}
 	b.lastRead.Store(c.clock.Add(1))
@@ -63,12 +65,15 @@ func (c *DocumentCache) Find(cluster string, source any) *Document {
 
 // Document returns the Document of a report. The first reader of a report also records it in the
 // cluster's ChangeLog, so that a watch can start from it.
-func (c *DocumentCache) Document(r *Report) (*Document, error) {
-	d, isNew := c.getOrCreate(r)
+func (c *DocumentCache) Document(r *report.Report) (*Document, error) {
+	if d := c.find(r); d != nil {
+		return d, nil
+	}
+	d, isNew := c.getOrCreate(NewReport(r))
 	if !isNew {
 		return d, nil
 	}
-	return d, c.Record(r)
+	return d, c.Record(&d.report)
 }
 
 // Encoded returns an unfiltered part of a Document, or the whole document, in the encoding e. The
@@ -126,20 +131,20 @@ func (c *DocumentCache) Bytes() int64 {
 
 // getOrCreate returns the Document of a report. isNew reports whether the cache did not hold it
 // before.
-func (c *DocumentCache) getOrCreate(r *Report) (d *Document, isNew bool) {
+func (c *DocumentCache) getOrCreate(r Report) (d *Document, isNew bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b := c.entries[r.Cluster]
 	switch {
 	case b == nil:
-		b, isNew = &cacheEntry{document: NewDocument(*r, nil)}, true
+		b, isNew = &cacheEntry{document: NewDocument(r, nil)}, true
 		c.entries[r.Cluster] = b
-	case b.document.report.equal(r):
+	case b.document.report.Report == r.Report:
 	case r.ReceivedAt.Before(b.document.report.ReceivedAt):
 		// A slow reader must not replace a newer document.
-		return NewDocument(*r, b.document), false
+		return NewDocument(r, b.document), false
 	default:
-		b.document, isNew = NewDocument(*r, b.document), true
+		b.document, isNew = NewDocument(r, b.document), true
 	}
 	b.lastRead.Store(c.clock.Add(1))
 	return b.document, isNew

@@ -12,6 +12,7 @@ import (
 
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/report"
 )
 
 var update = flag.Bool("update", false, "update the golden files")
@@ -50,7 +51,7 @@ func TestWholeDocumentMatchesGoldenFile(t *testing.T) {
 }
 
 func TestEmptyClusterHasEmptyListsAndNoNulls(t *testing.T) {
-	body, err := NewDocument(Report{Cluster: "new", ReceivedAt: received, State: &state.State{}}, nil).Body(Whole)
+	body, err := NewDocument(NewReport(&report.Report{Cluster: "new", ReceivedAt: received, State: &state.State{}}), nil).Body(Whole)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +107,7 @@ func TestReportIsStaleIfASectionIsOutOfDate(t *testing.T) {
 		if got := r.Stale(); got != tc.stale {
 			t.Errorf("%s: got stale %t, want %t", tc.name, got, tc.stale)
 		}
-		if got := r.ObservedAt(); !got.Equal(tc.observed) {
+		if got := r.OldestSection(); !got.Equal(tc.observed) {
 			t.Errorf("%s: got observedAt %s, want %s", tc.name, got, tc.observed)
 		}
 	}
@@ -148,8 +149,7 @@ func TestReportWithoutChangesReusesRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bookmark := r
-	bookmark.ReceivedAt = received.Add(5 * time.Second)
+	bookmark := receivedAt(r, received.Add(5*time.Second))
 	second, err := NewDocument(bookmark, before).Body(Pods)
 	if err != nil {
 		t.Fatal(err)
@@ -167,8 +167,7 @@ func TestNewReportReplacesPreviousReport(t *testing.T) {
 	if _, err := bodyOf(documents, r, Whole); err != nil {
 		t.Fatal(err)
 	}
-	empty := reportOf(&state.State{Seq: 99})
-	empty.ReceivedAt = received.Add(time.Second)
+	empty := receivedAt(reportOf(&state.State{Seq: 99}), received.Add(time.Second))
 	body, err := bodyOf(documents, empty, Whole)
 	if err != nil {
 		t.Fatal(err)
@@ -196,10 +195,12 @@ func TestDocumentCacheStaysWithinItsLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	documents := NewDocumentCache(int64(one.Len()) * 2 * 5 / 2) // each document is kept in slices and joined
+	reports := map[string]Report{}
 	read := func(cluster string) Body {
-		r := r
-		r.Cluster = cluster
-		body, err := bodyOf(documents, r, Whole)
+		if reports[cluster].Report == nil {
+			reports[cluster] = edited(r, func(r *report.Report) { r.Cluster = cluster })
+		}
+		body, err := bodyOf(documents, reports[cluster], Whole)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,21 +224,20 @@ func TestDocumentCacheStaysWithinItsLimit(t *testing.T) {
 	}
 }
 
-func TestFindReturnsTheDocumentOfItsSource(t *testing.T) {
+func TestFindReturnsTheDocumentOfItsReport(t *testing.T) {
 	documents, r := NewDocumentCache(1<<20), reportOf(shop(t))
-	r.Source = &r
-	if d := documents.Find(r.Cluster, r.Source); d != nil {
+	if d := documents.find(r.Report); d != nil {
 		t.Error("found a document before the first read")
 	}
-	d, err := documents.Document(&r)
+	d, err := documents.Document(r.Report)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if documents.Find(r.Cluster, r.Source) != d {
+	if documents.find(r.Report) != d {
 		t.Error("cached document not found")
 	}
-	if documents.Find(r.Cluster, &Report{}) != nil || documents.Find("other", r.Source) != nil {
-		t.Error("found a document for another source or cluster")
+	if other := edited(r, func(*report.Report) {}); documents.find(other.Report) != nil {
+		t.Error("found a document for another report")
 	}
 	one, err := documents.Encoded(d, Whole, Gzip)
 	if err != nil {
@@ -250,23 +250,22 @@ func TestFindReturnsTheDocumentOfItsSource(t *testing.T) {
 
 func TestFindCountsAsRead(t *testing.T) {
 	documents := NewDocumentCache(1 << 20)
-	put := func(cluster string) {
-		r := reportOf(shop(t))
-		r.Cluster, r.Source = cluster, cluster
-		d, err := documents.Document(&r)
+	put := func(cluster string) *report.Report {
+		r := edited(reportOf(shop(t)), func(r *report.Report) { r.Cluster = cluster }).Report
+		d, err := documents.Document(r)
 		if err == nil {
 			_, err = documents.Encoded(d, Whole, Identity)
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
+		return r
 	}
-	put("a")
-	put("b")
-	documents.Find("a", "a")
+	a, b := put("a"), put("b")
+	documents.find(a)
 	documents.maxBytes = documents.Bytes()
 	put("c")
-	if documents.Find("a", "a") == nil || documents.Find("b", "b") != nil {
+	if documents.find(a) == nil || documents.find(b) != nil {
 		t.Error("want a cached and b evicted, because b was read least recently")
 	}
 }

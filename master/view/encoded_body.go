@@ -41,7 +41,7 @@ func headerValuesOf(r *Report) HeaderValues {
 		ETag: headerValue(`W/"` + r.ResourceVersion + `"`), ReceivedAt: headerValue(formatTime(r.ReceivedAt)),
 		Session: headerValue(r.Session.ID), Stale: headerValue(strconv.FormatBool(r.Stale())),
 	}
-	if observed := r.ObservedAt(); !observed.IsZero() {
+	if observed := r.OldestSection(); !observed.IsZero() {
 		s.ObservedAt = headerValue(formatTime(observed))
 	}
 	return s

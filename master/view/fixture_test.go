@@ -9,6 +9,7 @@ import (
 
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/report"
 )
 
 var (
@@ -35,11 +36,23 @@ func stateOf(t testing.TB, objects ...state.Object) *state.State {
 }
 
 func reportOf(s *state.State) Report {
-	return Report{
-		Cluster: "prod-eu", UID: "8a1f", ResourceVersion: fmt.Sprintf("17.%x-%d", s.Epoch, s.Seq), ReceivedAt: received, TTL: 10 * time.Second,
-		Session: httpv1.Session{ID: "s-1", Phase: "Reporting", StartedAt: received.Add(-time.Minute), ExpiresAt: received.Add(29 * time.Minute)},
+	return NewReport(&report.Report{
+		Cluster: "prod-eu", UID: "8a1f", Term: 17, ReceivedAt: received, ExpiresAt: received.Add(10 * time.Second), TTL: 10 * time.Second,
+		Session: report.Session{ID: "s-1", Phase: "Reporting", StartedAt: received.Add(-time.Minute), ExpiresAt: received.Add(29 * time.Minute)},
 		State:   s, Summary: state.Summarize(s, received),
-	}
+	})
+}
+
+// edited returns a copy of a report after an edit.
+func edited(r Report, edit func(r *report.Report)) Report {
+	c := *r.Report
+	edit(&c)
+	return NewReport(&c)
+}
+
+// receivedAt returns a copy of a report that was received at another time.
+func receivedAt(r Report, at time.Time) Report {
+	return edited(r, func(r *report.Report) { r.ReceivedAt, r.ExpiresAt = at, at.Add(r.TTL) })
 }
 
 // shop returns a cluster of two nodes that runs a shop: a NodePort with policy Cluster, a
@@ -168,7 +181,7 @@ func queryOf(t testing.TB, part Part, params map[string]string) Query {
 
 // bodyOf returns a part of a report from the cache, uncompressed.
 func bodyOf(s *DocumentCache, r Report, p Part) (Body, error) {
-	d, err := s.Document(&r)
+	d, err := s.Document(r.Report)
 	if err != nil {
 		return nil, err
 	}

@@ -14,10 +14,10 @@ func headOf(r *Report) httpv1.ClusterMeta {
 		Cluster:         r.Cluster,
 		UID:             r.UID,
 		ResourceVersion: r.ResourceVersion,
-		ObservedAt:      roundTime(r.ObservedAt()),
+		ObservedAt:      roundTime(r.OldestSection()),
 		ReceivedAt:      roundTime(r.ReceivedAt),
 		Stale:           r.Stale(),
-		Session:         normalizedSession(r.Session),
+		Session:         normalizedSession(SessionOf(r.Session)),
 		Sections:        sectionsOf(r.State),
 	}
 }

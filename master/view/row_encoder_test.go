@@ -10,6 +10,7 @@ import (
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
+	"rollcall.dev/rollcall/master/report"
 )
 
 // declaredRow returns the row of an entry as package state declares it.
@@ -69,7 +70,7 @@ func TestUsageEventMatchesItsDeclaration(t *testing.T) {
 
 func viewOf(t *testing.T, s *state.State) *ClusterView {
 	t.Helper()
-	m, err := newClusterView(&Report{Cluster: "prod-eu", ReceivedAt: time.Unix(1_800_000_000, 0), State: s}, ConnStatus{}, nil)
+	m, err := newClusterView(&Report{Report: &report.Report{Cluster: "prod-eu", ReceivedAt: time.Unix(1_800_000_000, 0), State: s}}, ConnStatus{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

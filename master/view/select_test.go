@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/report"
 )
 
 type params = map[string]string
@@ -178,8 +179,7 @@ func TestPagesShowTheCurrentStateWithTheFirstVersion(t *testing.T) {
 func TestContinueTokenBelongsToItsQuery(t *testing.T) {
 	r := reportOf(shop(t))
 	token := ask(t, NewDocument(r, nil), Pods, params{"limit": "1", "namespace": "shop"}).Continue
-	other := r
-	other.Cluster = "prod-us"
+	other := edited(r, func(r *report.Report) { r.Cluster = "prod-us" })
 	for _, tc := range []struct {
 		report Report
 		ask    params
