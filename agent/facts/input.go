@@ -65,11 +65,13 @@ type PodInput struct {
 	QOSClass      state.QOSClass
 	RestartPolicy state.RestartPolicy
 	PriorityClass string
-	SchedulerName string
-	Reason        string
-	Message       string
-	PodIPs        []string
-	HostIP        string
+	// ServiceAccount is spec.serviceAccountName.
+	ServiceAccount string
+	SchedulerName  string
+	Reason         string
+	Message        string
+	PodIPs         []string
+	HostIP         string
 	// Controller is the owner with controller=true. The zero value means none.
 	Controller state.Owner
 	// TemplateHash is the label pod-template-hash. RolloutHash is the label rollouts-pod-template-hash.

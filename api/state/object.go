@@ -104,9 +104,11 @@ type Pod struct {
 	QOSClass      QOSClass      `json:"qosClass,omitempty"`
 	RestartPolicy RestartPolicy `json:"restartPolicy,omitempty"`
 	PriorityClass string        `json:"priorityClass,omitempty"`
-	Terminating   bool          `json:"terminating,omitempty"`
-	CreatedAt     Time          `json:"createdAt,omitzero"`
-	StartedAt     Time          `json:"startedAt,omitzero"`
+	// ServiceAccount is spec.serviceAccountName: the identity of the pod's programs at the API server.
+	ServiceAccount string `json:"serviceAccount,omitempty"`
+	Terminating    bool   `json:"terminating,omitempty"`
+	CreatedAt      Time   `json:"createdAt,omitzero"`
+	StartedAt      Time   `json:"startedAt,omitzero"`
 	// FinishedAt is when the last container of a finished pod ended.
 	FinishedAt Time `json:"finishedAt,omitzero"`
 	// DeletionAt is metadata.deletionTimestamp: when the grace period of a terminating pod ends.

@@ -1140,6 +1140,7 @@ type PodSpec struct {
 	Volumes             []*Volume              `protobuf:"bytes,1,rep,name=volumes" json:"volumes,omitempty"`
 	Containers          []*Container           `protobuf:"bytes,2,rep,name=containers" json:"containers,omitempty"`
 	RestartPolicy       string                 `protobuf:"bytes,3,opt,name=restart_policy,json=restartPolicy" json:"restart_policy,omitempty"`
+	ServiceAccountName  string                 `protobuf:"bytes,8,opt,name=service_account_name,json=serviceAccountName" json:"service_account_name,omitempty"`
 	NodeName            string                 `protobuf:"bytes,10,opt,name=node_name,json=nodeName" json:"node_name,omitempty"`
 	HostNetwork         bool                   `protobuf:"varint,11,opt,name=host_network,json=hostNetwork" json:"host_network,omitempty"`
 	SchedulerName       string                 `protobuf:"bytes,19,opt,name=scheduler_name,json=schedulerName" json:"scheduler_name,omitempty"`
@@ -1199,6 +1200,13 @@ func (x *PodSpec) GetContainers() []*Container {
 func (x *PodSpec) GetRestartPolicy() string {
 	if x != nil {
 		return x.RestartPolicy
+	}
+	return ""
+}
+
+func (x *PodSpec) GetServiceAccountName() string {
+	if x != nil {
+		return x.ServiceAccountName
 	}
 	return ""
 }
@@ -3499,13 +3507,14 @@ const file_slim_proto_rawDesc = "" +
 	"\x03Pod\x125\n" +
 	"\bmetadata\x18\x01 \x01(\v2\x19.rollcall.slim.ObjectMetaR\bmetadata\x12*\n" +
 	"\x04spec\x18\x02 \x01(\v2\x16.rollcall.slim.PodSpecR\x04spec\x120\n" +
-	"\x06status\x18\x03 \x01(\v2\x18.rollcall.slim.PodStatusR\x06status\"\xa3\x04\n" +
+	"\x06status\x18\x03 \x01(\v2\x18.rollcall.slim.PodStatusR\x06status\"\xd5\x04\n" +
 	"\aPodSpec\x12/\n" +
 	"\avolumes\x18\x01 \x03(\v2\x15.rollcall.slim.VolumeR\avolumes\x128\n" +
 	"\n" +
 	"containers\x18\x02 \x03(\v2\x18.rollcall.slim.ContainerR\n" +
 	"containers\x12%\n" +
-	"\x0erestart_policy\x18\x03 \x01(\tR\rrestartPolicy\x12\x1b\n" +
+	"\x0erestart_policy\x18\x03 \x01(\tR\rrestartPolicy\x120\n" +
+	"\x14service_account_name\x18\b \x01(\tR\x12serviceAccountName\x12\x1b\n" +
 	"\tnode_name\x18\n" +
 	" \x01(\tR\bnodeName\x12!\n" +
 	"\fhost_network\x18\v \x01(\bR\vhostNetwork\x12%\n" +

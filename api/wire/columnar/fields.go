@@ -151,6 +151,7 @@ func (t *objectTables) pod(pb *wirepb.Pods, p *state.Pod, back *uint64) {
 	enum(r, &pb.ScheduledCondition, &p.ScheduledCondition, state.ConditionUnknown)
 	r.time(&pb.NotReadySince, &p.NotReadySince)
 	r.stringRef(&pb.Mute, &p.Mute)
+	r.stringRef(&pb.ServiceAccount, &p.ServiceAccount)
 }
 
 func (t *objectTables) container(pb *wirepb.Containers, c *state.Container, back *uint64, slot *uint32) {

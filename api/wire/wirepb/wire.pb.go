@@ -2492,6 +2492,7 @@ type Pods struct {
 	Mute               []int64 `protobuf:"zigzag64,40,rep,packed,name=mute,proto3" json:"mute,omitempty"`
 	StorageName        []int64 `protobuf:"zigzag64,41,rep,packed,name=storage_name,json=storageName,proto3" json:"storage_name,omitempty"`
 	StorageEphemeral   []int64 `protobuf:"zigzag64,42,rep,packed,name=storage_ephemeral,json=storageEphemeral,proto3" json:"storage_ephemeral,omitempty"`
+	ServiceAccount     []int64 `protobuf:"zigzag64,43,rep,packed,name=service_account,json=serviceAccount,proto3" json:"service_account,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -2816,6 +2817,13 @@ func (x *Pods) GetStorageName() []int64 {
 func (x *Pods) GetStorageEphemeral() []int64 {
 	if x != nil {
 		return x.StorageEphemeral
+	}
+	return nil
+}
+
+func (x *Pods) GetServiceAccount() []int64 {
+	if x != nil {
+		return x.ServiceAccount
 	}
 	return nil
 }
@@ -5016,8 +5024,7 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x04node\x18\x02 \x03(\x12R\x04node\x12\x1c\n" +
 	"\trequested\x18\x03 \x03(\x12R\trequested\x12\x16\n" +
 	"\x06limits\x18\x04 \x03(\x12R\x06limits\x12\x12\n" +
-	"\x04pods\x18\x05 \x03(\x12R\x04pods\"\xdc\n" +
-	"\n" +
+	"\x04pods\x18\x05 \x03(\x12R\x04pods\"\x85\v\n" +
 	"\x04Pods\x12\x12\n" +
 	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x03(\x12R\tnamespace\x12\x12\n" +
@@ -5068,7 +5075,8 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x0fnot_ready_since\x18' \x03(\x12R\rnotReadySince\x12\x12\n" +
 	"\x04mute\x18( \x03(\x12R\x04mute\x12!\n" +
 	"\fstorage_name\x18) \x03(\x12R\vstorageName\x12+\n" +
-	"\x11storage_ephemeral\x18* \x03(\x12R\x10storageEphemeral\"\xba\a\n" +
+	"\x11storage_ephemeral\x18* \x03(\x12R\x10storageEphemeral\x12'\n" +
+	"\x0fservice_account\x18+ \x03(\x12R\x0eserviceAccount\"\xba\a\n" +
 	"\n" +
 	"Containers\x12\x12\n" +
 	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +

@@ -132,6 +132,7 @@ func (w *Writer) podFields(o *state.Pod) {
 	w.OptText("qosClass", o.QOSClass.String())
 	w.OptText("restartPolicy", o.RestartPolicy.String())
 	w.OptText("priorityClass", o.PriorityClass)
+	w.OptText("serviceAccount", o.ServiceAccount)
 	w.OptBool("terminating", o.Terminating)
 	w.Time("createdAt", o.CreatedAt)
 	w.Time("startedAt", o.StartedAt)
