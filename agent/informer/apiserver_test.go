@@ -199,7 +199,7 @@ func TestMissingPermissionsAreReportedUntilGranted(t *testing.T) {
 	config := createReader(t, cluster, "without-claims", "nodes", "pods", "services", "endpointslices", "persistentvolumes")
 	rec := startInformer(t, config)
 	rec.waitFor(t, "permitted sections", 20*time.Second, rec.isLive(state.SectionNodes, state.SectionPods, state.SectionNetwork))
-	rec.waitFor(t, "Forbidden error", 20*time.Second, rec.isStale(ReasonForbidden, state.SectionStorage))
+	rec.waitFor(t, "Forbidden error", 20*time.Second, rec.isStale(state.ReasonForbidden, state.SectionStorage))
 	status, _ := rec.lastStatus(state.SectionStorage)
 	if !status.ObservedAt.IsZero() || !strings.Contains(status.Error.Message, `"without-claims"`) {
 		t.Errorf("got storage %+v, want it never observed and an error with the user name", status)
@@ -225,7 +225,7 @@ func TestSectionsAreStaleWhileRealServerIsDown(t *testing.T) {
 
 	killed := time.Now()
 	cluster.StopAPIServer()
-	rec.waitFor(t, "error of the lost connection", 10*time.Second, rec.isStale(ReasonDisconnected, allSections...))
+	rec.waitFor(t, "error of the lost connection", 10*time.Second, rec.isStale(state.ReasonDisconnected, allSections...))
 	for _, name := range allSections {
 		status, _ := rec.lastStatus(name)
 		if delay := status.ObservedAt.Sub(killed); delay < 0 || delay > 5*time.Second {
@@ -243,7 +243,7 @@ func TestSectionsAreStaleWhileRealServerIsDown(t *testing.T) {
 
 	frozen := time.Now()
 	cluster.FreezeAPIServer()
-	elapsed = rec.waitFor(t, "error of the frozen server", 15*time.Second, rec.isStale(ReasonDisconnected, allSections...))
+	elapsed = rec.waitFor(t, "error of the frozen server", 15*time.Second, rec.isStale(state.ReasonDisconnected, allSections...))
 	status, _ := rec.lastStatus(state.SectionPods)
 	t.Logf("the frozen server was detected after %v; pods were last observed %v after the freeze: %s", elapsed, status.ObservedAt.Sub(frozen), status.Error.Message)
 	cluster.ThawAPIServer()

@@ -75,7 +75,7 @@ func TestSectionsArePendingUntilFirstList(t *testing.T) {
 	runInformer(t, addObjects, func(c *fakeCluster) {
 		for _, name := range allSections {
 			first := c.recorder.statuses(name)[0]
-			if first.Live || !first.ObservedAt.IsZero() || first.Error.Reason != ReasonPending {
+			if first.Live || !first.ObservedAt.IsZero() || first.Error.Reason != state.ReasonPending {
 				t.Errorf("section %s: got first status %+v, want Pending", name, first)
 			}
 			if _, n := c.recorder.lastStatus(name); n != 2 {
@@ -134,7 +134,7 @@ func TestSectionsAreStaleWhileServerIsUnreachable(t *testing.T) {
 		c.disconnect()
 		advance(time.Second)
 		for _, name := range allSections {
-			r := wantStale(t, c, name, ReasonDisconnected, lostAt)
+			r := wantStale(t, c, name, state.ReasonDisconnected, lostAt)
 			if !strings.Contains(r.Error.Message, "connection refused") {
 				t.Errorf("section %s: got message %q, want the cause", name, r.Error.Message)
 			}
@@ -163,7 +163,7 @@ func TestSectionIsStaleIfOneWatchIsLost(t *testing.T) {
 		c.services.setError(forbiddenError("services"))
 		c.services.closeWatches()
 		advance(time.Second)
-		wantStale(t, c, state.SectionNetwork, ReasonForbidden, lostAt)
+		wantStale(t, c, state.SectionNetwork, state.ReasonForbidden, lostAt)
 		wantLive(t, c, state.SectionNodes, state.SectionPods, state.SectionStorage)
 		wantCounts(t, c, map[state.Kind]int{state.KindPort: 1, state.KindTarget: 1})
 	})
@@ -179,7 +179,7 @@ func TestForbiddenClaimsAffectOnlyStorage(t *testing.T) {
 		c.claims.setError(forbiddenError("persistentvolumeclaims"))
 	}, func(c *fakeCluster) {
 		wantLive(t, c, state.SectionNodes, state.SectionPods, state.SectionNetwork)
-		r := wantStale(t, c, state.SectionStorage, ReasonForbidden, time.Time{})
+		r := wantStale(t, c, state.SectionStorage, state.ReasonForbidden, time.Time{})
 		for _, text := range []string{"persistentvolumeclaims", "list and watch", `User "agent"`} {
 			if !strings.Contains(r.Error.Message, text) {
 				t.Errorf("got message %q, want it to contain %q", r.Error.Message, text)
@@ -205,7 +205,7 @@ func TestPortsWaitForTargets(t *testing.T) {
 		c.slices.setError(forbiddenError("endpointslices"))
 	}, func(c *fakeCluster) {
 		advance(time.Minute)
-		wantStale(t, c, state.SectionNetwork, ReasonForbidden, time.Time{})
+		wantStale(t, c, state.SectionNetwork, state.ReasonForbidden, time.Time{})
 		wantCounts(t, c, map[state.Kind]int{state.KindPod: 1, state.KindPort: 0})
 		c.slices.setError(nil)
 		advance(forbiddenWaitMax + 6*time.Second)
@@ -259,12 +259,12 @@ func TestStalledWatchIsStaleAfterReconnectGrace(t *testing.T) {
 		advance(reconnectGrace - time.Millisecond)
 		wantLive(t, c, state.SectionPods)
 		advance(time.Millisecond)
-		wantStale(t, c, state.SectionPods, ReasonDisconnected, lostAt)
+		wantStale(t, c, state.SectionPods, state.ReasonDisconnected, lostAt)
 		wantLive(t, c, state.SectionNodes)
 
 		resume()
 		advance(stableTime - time.Millisecond)
-		wantStale(t, c, state.SectionPods, ReasonDisconnected, lostAt)
+		wantStale(t, c, state.SectionPods, state.ReasonDisconnected, lostAt)
 		advance(time.Millisecond)
 		wantLive(t, c, state.SectionPods)
 	})

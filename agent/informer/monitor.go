@@ -86,9 +86,9 @@ func (m *monitor) update(now time.Time) time.Time {
 // logChange logs that a section becomes stale or fresh.
 func (m *monitor) logChange(name state.SectionName, before, after state.SectionStatus) {
 	switch {
-	case after.Error.Reason != before.Error.Reason && after.Error.Reason != "" && after.Error.Reason != ReasonPending:
+	case after.Error.Reason != before.Error.Reason && after.Error.Reason != "" && after.Error.Reason != state.ReasonPending:
 		m.log.Warn("section is stale", "section", name, "reason", after.Error.Reason, "message", after.Error.Message)
-	case after.Live && before.Error.Reason != "" && before.Error.Reason != ReasonPending:
+	case after.Live && before.Error.Reason != "" && before.Error.Reason != state.ReasonPending:
 		m.log.Info("section is fresh again", "section", name)
 	}
 }

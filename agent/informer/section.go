@@ -10,20 +10,6 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Reasons of sections that come from watches.
-const (
-	// ReasonPending means that the first list is not complete yet.
-	ReasonPending = "Pending"
-	// ReasonForbidden means that the agent lacks permissions, which the message names.
-	ReasonForbidden = "Forbidden"
-	// ReasonUnauthorized means that the API server does not accept the agent's credentials.
-	ReasonUnauthorized = "Unauthorized"
-	// ReasonUnavailable means that the API server does not serve the resource.
-	ReasonUnavailable = "Unavailable"
-	// ReasonDisconnected means that a watch ended and cannot be established again.
-	ReasonDisconnected = "Disconnected"
-)
-
 // section is a section of the facts with the watches on which it depends. Only the monitor's goroutine
 // uses it.
 type section struct {
@@ -47,10 +33,10 @@ func (s *section) status(now time.Time) state.SectionStatus {
 		if r.ObservedAt.IsZero() || h.brokenSince.Before(r.ObservedAt) {
 			r.ObservedAt = h.brokenSince
 		}
-		if r.Error.Reason == "" || r.Error.Reason == ReasonPending {
+		if r.Error.Reason == "" || r.Error.Reason == state.ReasonPending {
 			r.Error = h.sectionError()
 		}
-		if r.Error.Reason == ReasonPending {
+		if r.Error.Reason == state.ReasonPending {
 			r.Error.Message = "waiting for the first list of " + s.resources()
 		}
 	}
@@ -86,13 +72,13 @@ func (s *section) nextChange(now time.Time) time.Time {
 func (h *watchHealth) sectionError() state.SectionError {
 	e := state.SectionError{Reason: reasonOf(h.err)}
 	switch e.Reason {
-	case ReasonForbidden:
+	case state.ReasonForbidden:
 		e.Message = fmt.Sprintf("the agent may not read %s: grant its user the verbs list and watch on them in all namespaces (%v)", h.resource, h.err)
-	case ReasonUnauthorized:
+	case state.ReasonUnauthorized:
 		e.Message = fmt.Sprintf("the API server does not accept the agent's credentials: check its service account or kubeconfig (%v)", h.err)
-	case ReasonUnavailable:
+	case state.ReasonUnavailable:
 		e.Message = fmt.Sprintf("the API server does not serve %s (%v)", h.resource, h.err)
-	case ReasonDisconnected:
+	case state.ReasonDisconnected:
 		e.Message = fmt.Sprintf("cannot watch %s: %v", h.resource, h.err)
 	default:
 		e = h.waitingError()
@@ -104,9 +90,9 @@ func (h *watchHealth) sectionError() state.SectionError {
 // failed.
 func (h *watchHealth) waitingError() state.SectionError {
 	if !h.listed {
-		return state.SectionError{Reason: ReasonPending}
+		return state.SectionError{Reason: state.ReasonPending}
 	}
-	return state.SectionError{Reason: ReasonDisconnected, Message: "the watch of " + h.resource + " ended and is being established again"}
+	return state.SectionError{Reason: state.ReasonDisconnected, Message: "the watch of " + h.resource + " ended and is being established again"}
 }
 
 // reasonOf returns the reason of an error, or "" for nil.
@@ -115,11 +101,11 @@ func reasonOf(err error) string {
 	case err == nil:
 		return ""
 	case apierrors.IsForbidden(err):
-		return ReasonForbidden
+		return state.ReasonForbidden
 	case apierrors.IsUnauthorized(err):
-		return ReasonUnauthorized
+		return state.ReasonUnauthorized
 	case apierrors.IsNotFound(err):
-		return ReasonUnavailable
+		return state.ReasonUnavailable
 	}
-	return ReasonDisconnected
+	return state.ReasonDisconnected
 }

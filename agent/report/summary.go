@@ -8,12 +8,6 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// Reasons of errors of the usage section.
-const (
-	reasonPending     = "Pending"
-	reasonUnavailable = "Unavailable"
-)
-
 // sendSummary responds to a request for one summary. It leaves out problems and resources that the master has
 // already. They rarely change and are larger than the rest of a summary.
 func (h *Handler) sendSummary(ctx context.Context, p *peer, req *wire.SubscribeRequest, identity *wire.Identity) error {
@@ -42,8 +36,8 @@ func (h *Handler) buildSummary(ctx context.Context, ignore []state.Ignore) *wire
 	switch {
 	case reading != nil:
 		*age, *sectionErr = 0, state.SectionError{}
-	case usageErr != nil && (sectionErr.Reason == "" || sectionErr.Reason == reasonPending):
-		*sectionErr = state.SectionError{Reason: reasonUnavailable, Message: usageErr.Error()}
+	case usageErr != nil && (sectionErr.Reason == "" || sectionErr.Reason == state.ReasonPending):
+		*sectionErr = state.SectionError{Reason: state.ReasonUnavailable, Message: usageErr.Error()}
 	}
 	return m
 }

@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
+	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/test/kube"
 )
 
@@ -17,7 +18,7 @@ func TestRealServerWithoutMetricsServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for reason, config := range map[string]*rest.Config{reasonUnavailable: cluster.Config(), reasonForbidden: unprivileged} {
+	for reason, config := range map[string]*rest.Config{state.ReasonUnavailable: cluster.Config(), state.ReasonForbidden: unprivileged} {
 		r, err := New(Config{REST: config, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)

@@ -10,43 +10,24 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// Reasons of the usage section's error.
-const (
-	// reasonPending means that nothing has been read yet.
-	reasonPending = "Pending"
-	// reasonDisabled means that usage is switched off by a flag.
-	reasonDisabled = "Disabled"
-	// reasonUnavailable means that metrics.k8s.io is not served or does not respond.
-	reasonUnavailable = "Unavailable"
-	// reasonForbidden means that the agent lacks permissions, which the message names.
-	reasonForbidden = "Forbidden"
-	// reasonUnauthorized means that the API server does not accept the agent's credentials.
-	reasonUnauthorized = "Unauthorized"
-	// reasonDisconnected means that the API server is unreachable.
-	reasonDisconnected = "Disconnected"
-	// reasonPartial means that only nodes or only containers were read. The message says which are
-	// missing. A master treats usage with this error as fresh, because the rest is current.
-	reasonPartial = "Partial"
-)
-
 var (
-	pending  = state.SectionError{Reason: reasonPending, Message: "usage has not been read yet"}
-	disabled = state.SectionError{Reason: reasonDisabled, Message: "usage is switched off: the agent runs with --usage-source none"}
+	pending  = state.SectionError{Reason: state.ReasonPending, Message: "usage has not been read yet"}
+	disabled = state.SectionError{Reason: state.ReasonDisabled, Message: "usage is switched off: the agent runs with --usage-source none"}
 )
 
 // sectionError returns the section's error for a failed reading, with what to do about it.
 func sectionError(err error) state.SectionError {
 	switch {
 	case apierrors.IsNotFound(err):
-		return state.SectionError{Reason: reasonUnavailable, Message: "metrics.k8s.io is not served: install metrics-server, or start the agent with --usage-source none"}
+		return state.SectionError{Reason: state.ReasonUnavailable, Message: "metrics.k8s.io is not served: install metrics-server, or start the agent with --usage-source none"}
 	case apierrors.IsServiceUnavailable(err):
-		return state.SectionError{Reason: reasonUnavailable, Message: fmt.Sprintf("metrics.k8s.io does not respond: check metrics-server (%v)", err)}
+		return state.SectionError{Reason: state.ReasonUnavailable, Message: fmt.Sprintf("metrics.k8s.io does not respond: check metrics-server (%v)", err)}
 	case apierrors.IsForbidden(err):
-		return state.SectionError{Reason: reasonForbidden, Message: fmt.Sprintf("the agent may not read usage: grant its user the verb list on nodes and pods of metrics.k8s.io (%v)", err)}
+		return state.SectionError{Reason: state.ReasonForbidden, Message: fmt.Sprintf("the agent may not read usage: grant its user the verb list on nodes and pods of metrics.k8s.io (%v)", err)}
 	case apierrors.IsUnauthorized(err):
-		return state.SectionError{Reason: reasonUnauthorized, Message: fmt.Sprintf("the API server does not accept the agent's credentials (%v)", err)}
+		return state.SectionError{Reason: state.ReasonUnauthorized, Message: fmt.Sprintf("the API server does not accept the agent's credentials (%v)", err)}
 	}
-	return state.SectionError{Reason: reasonDisconnected, Message: fmt.Sprintf("cannot reach the API server to read usage: %v", err)}
+	return state.SectionError{Reason: state.ReasonDisconnected, Message: fmt.Sprintf("cannot reach the API server to read usage: %v", err)}
 }
 
 // missing identifies a part of usage that cannot be read, and the reason.
@@ -88,5 +69,5 @@ func (r *refusal) sectionError() state.SectionError {
 	default:
 		message += fmt.Sprintf("check what serves metrics.k8s.io (%v)", r.err)
 	}
-	return state.SectionError{Reason: reasonPartial, Message: message}
+	return state.SectionError{Reason: state.ReasonPartial, Message: message}
 }

@@ -43,7 +43,7 @@ func TestOnePartIsUsedIfTheOtherFails(t *testing.T) {
 					t.Errorf("got readings %v, want %v", calls.readings, want)
 				}
 				got := calls.lastStatus()
-				if !got.ObservedAt.Equal(time.Now()) || got.Error.Reason != reasonPartial {
+				if !got.ObservedAt.Equal(time.Now()) || got.Error.Reason != state.ReasonPartial {
 					t.Errorf("got status %+v, want Partial, observed now", got)
 				}
 				rest := got.Error.Message
@@ -78,13 +78,13 @@ func TestChangedErrorIsReported(t *testing.T) {
 			refusals     map[string]error
 			reason, text string
 		}{
-			{map[string]error{"pods": none}, reasonPartial, "usage of containers is missing"},
-			{map[string]error{"nodes": none}, reasonPartial, "usage of nodes is missing"},
-			{map[string]error{"nodes": apierrors.NewServiceUnavailable("away")}, reasonPartial, "does not respond for nodes"},
-			{map[string]error{"nodes": none, "pods": none}, reasonUnavailable, "install metrics-server"},
-			{map[string]error{"nodes": none, "pods": errors.New("connection refused")}, reasonDisconnected, "connection refused"},
+			{map[string]error{"pods": none}, state.ReasonPartial, "usage of containers is missing"},
+			{map[string]error{"nodes": none}, state.ReasonPartial, "usage of nodes is missing"},
+			{map[string]error{"nodes": apierrors.NewServiceUnavailable("away")}, state.ReasonPartial, "does not respond for nodes"},
+			{map[string]error{"nodes": none, "pods": none}, state.ReasonUnavailable, "install metrics-server"},
+			{map[string]error{"nodes": none, "pods": errors.New("connection refused")}, state.ReasonDisconnected, "connection refused"},
 			{nil, "", ""},
-			{map[string]error{"nodes": errors.New("connection refused")}, reasonDisconnected, "connection refused"},
+			{map[string]error{"nodes": errors.New("connection refused")}, state.ReasonDisconnected, "connection refused"},
 		} {
 			f.mu.Lock()
 			f.errors = tc.refusals

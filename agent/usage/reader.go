@@ -170,7 +170,7 @@ func (r *Reader) partialError(refused *refusal) state.SectionError {
 		r.lastMissing = missing{}
 		return state.SectionError{}
 	}
-	if r.lastStatus.Error.Reason == reasonPartial && r.lastMissing == refused.missing {
+	if r.lastStatus.Error.Reason == state.ReasonPartial && r.lastMissing == refused.missing {
 		return r.lastStatus.Error
 	}
 	r.lastMissing = refused.missing
@@ -199,9 +199,9 @@ func (r *Reader) setReadError(err error) {
 func (r *Reader) setStatus(status state.SectionStatus) {
 	switch before := r.lastStatus.Error.Reason; {
 	case status.Error.Reason == before:
-	case status.Error.Reason == "" && before != reasonPending:
+	case status.Error.Reason == "" && before != state.ReasonPending:
 		r.cfg.Log.Info("usage can be read again")
-	case status.Error.Reason == reasonPartial:
+	case status.Error.Reason == state.ReasonPartial:
 		r.cfg.Log.Warn("cannot read a part of usage", "message", status.Error.Message)
 	case status.Error.Reason != "" && status.Error != pending:
 		r.cfg.Log.Warn("cannot read usage", "reason", status.Error.Reason, "message", status.Error.Message)

@@ -223,7 +223,7 @@ func TestFailedReadingKeepsLastReadingAndItsAge(t *testing.T) {
 		if len(calls.readings) != 1 {
 			t.Errorf("got %d readings, want only the successful one", len(calls.readings))
 		}
-		if got := calls.lastStatus(); got.Live || !got.ObservedAt.Equal(read) || got.Error.Reason != reasonUnavailable {
+		if got := calls.lastStatus(); got.Live || !got.ObservedAt.Equal(read) || got.Error.Reason != state.ReasonUnavailable {
 			t.Errorf("got status %+v, want Unavailable, observed at %v", got, read)
 		}
 		f.setError(nil)
@@ -247,7 +247,7 @@ func TestTruncatedReadingIsDropped(t *testing.T) {
 				f.responses["pods"] = pods
 				defer r.Subscribe()()
 				calls := f.advance(0)
-				if len(calls.readings) != 0 || calls.lastStatus().Error.Reason != reasonDisconnected {
+				if len(calls.readings) != 0 || calls.lastStatus().Error.Reason != state.ReasonDisconnected {
 					t.Errorf("got readings %v, status %+v; want none and Disconnected", calls.readings, calls.lastStatus())
 				}
 			})
@@ -272,12 +272,12 @@ func TestSectionError(t *testing.T) {
 		err          error
 		reason, text string
 	}{
-		{apierrors.NewNotFound(pods, ""), reasonUnavailable, "metrics.k8s.io is not served"},
-		{apierrors.NewServiceUnavailable("no endpoints"), reasonUnavailable, "metrics-server"},
-		{apierrors.NewForbidden(pods, "", errors.New(`User "agent" cannot list`)), reasonForbidden, `User "agent"`},
-		{apierrors.NewUnauthorized("who are you"), reasonUnauthorized, "credentials"},
-		{errors.New("connection refused"), reasonDisconnected, "connection refused"},
-		{context.DeadlineExceeded, reasonDisconnected, "deadline"},
+		{apierrors.NewNotFound(pods, ""), state.ReasonUnavailable, "metrics.k8s.io is not served"},
+		{apierrors.NewServiceUnavailable("no endpoints"), state.ReasonUnavailable, "metrics-server"},
+		{apierrors.NewForbidden(pods, "", errors.New(`User "agent" cannot list`)), state.ReasonForbidden, `User "agent"`},
+		{apierrors.NewUnauthorized("who are you"), state.ReasonUnauthorized, "credentials"},
+		{errors.New("connection refused"), state.ReasonDisconnected, "connection refused"},
+		{context.DeadlineExceeded, state.ReasonDisconnected, "deadline"},
 	} {
 		got := sectionError(fmt.Errorf("list pods of metrics.k8s.io: %w", c.err))
 		if got.Reason != c.reason || !strings.Contains(got.Message, c.text) {

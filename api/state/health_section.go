@@ -5,9 +5,6 @@ import "fmt"
 // healthSections lists the sections that affect health.
 var healthSections = []SectionName{SectionNodes, SectionPods, SectionNetwork, SectionStorage}
 
-// reasonPending is the reason of a section whose first list has not arrived yet.
-const reasonPending = "Pending"
-
 // sections adds findings for sections that cannot be read, since their current state is unknown. A
 // cluster whose nodes or pods cannot be read is not healthy.
 func (e *evaluator) sections() {
@@ -26,7 +23,7 @@ func (e *evaluator) sections() {
 		switch {
 		case name == SectionNodes || name == SectionPods:
 			f.Severity = SeverityCritical
-		case s.Error.Reason == reasonPending:
+		case s.Error.Reason == ReasonPending:
 			f.Severity = SeverityInfo
 		}
 		if s.ObservedAt.IsZero() {

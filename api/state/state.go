@@ -52,9 +52,30 @@ type Section struct {
 	Error SectionError
 }
 
+// Reasons of a SectionError.
+const (
+	// ReasonPending means that the section has not been read yet.
+	ReasonPending = "Pending"
+	// ReasonDisabled means that a flag of the agent switches the section off.
+	ReasonDisabled = "Disabled"
+	// ReasonForbidden means that the agent lacks permissions, which the message names.
+	ReasonForbidden = "Forbidden"
+	// ReasonUnauthorized means that the API server does not accept the agent's credentials.
+	ReasonUnauthorized = "Unauthorized"
+	// ReasonUnavailable means that the API server does not serve the resource, or that what serves it
+	// does not respond.
+	ReasonUnavailable = "Unavailable"
+	// ReasonDisconnected means that the API server is unreachable, or that a watch ended and cannot be
+	// established again.
+	ReasonDisconnected = "Disconnected"
+	// ReasonPartial means that only the usage of nodes or only that of containers was read. The message
+	// says which is missing. Usage with this error is fresh, because the rest is current.
+	ReasonPartial = "Partial"
+)
+
 // SectionError says why a section is outdated or has no data.
 type SectionError struct {
-	// Reason is a machine-readable word: Pending, Unavailable, Forbidden, Disconnected, …
+	// Reason is one of the constants above, or one that a newer agent knows.
 	Reason string `json:"reason"`
 	// Message is for people and says what to do.
 	Message string `json:"message,omitempty"`

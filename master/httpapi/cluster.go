@@ -114,5 +114,5 @@ func (a *API) awaitUsage(ctx context.Context, report *session.Report) *session.R
 // usagePending reports whether the first usage is still expected.
 func usagePending(s *state.State) bool {
 	e := s.Sections[state.SectionUsage].Error
-	return s.Usage == nil && (e == state.SectionError{} || e.Reason == "Pending")
+	return s.Usage == nil && (e == state.SectionError{} || e.Reason == state.ReasonPending)
 }

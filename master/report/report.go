@@ -61,11 +61,11 @@ func (r *Report) Fresh(now time.Time) bool { return r.State != nil && now.Before
 // Stale reports whether a section is out of date although reports arrive: it was observed more than
 // the TTL before the report was received. Usage has its own period, which may be longer than the
 // TTL, so it is stale only if reading it fails. Usage that is only partly readable (reason
-// "Partial") is fresh. A section that never had data is not stale; its error describes it.
+// Partial) is fresh. A section that never had data is not stale; its error describes it.
 func (r *Report) Stale() bool {
 	for name, s := range r.State.Sections {
 		usage := state.SectionName(name) == state.SectionUsage
-		if s.ObservedAt.IsZero() || usage && (s.Error.Reason == "" || s.Error.Reason == "Partial") {
+		if s.ObservedAt.IsZero() || usage && (s.Error.Reason == "" || s.Error.Reason == state.ReasonPartial) {
 			continue
 		}
 		if r.ReceivedAt.Sub(s.ObservedAt) > r.TTL {

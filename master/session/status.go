@@ -55,7 +55,7 @@ type StaleSection struct {
 // returns before if the reason is the same and the time about the same.
 func staleSection(name state.SectionName, s state.Section, received time.Time, ttl time.Duration, before StaleSection) StaleSection {
 	// Usage has a period of its own, also if it is incomplete (Partial).
-	hasOwnPeriod := name == state.SectionUsage && (s.Error.Reason == "" || s.Error.Reason == "Partial")
+	hasOwnPeriod := name == state.SectionUsage && (s.Error.Reason == "" || s.Error.Reason == state.ReasonPartial)
 	switch {
 	case s.ObservedAt.IsZero() || hasOwnPeriod || received.Sub(s.ObservedAt) <= ttl:
 		return StaleSection{}
