@@ -71,8 +71,14 @@ var eventObjects = []struct {
 	kind       httpv1.Kind
 	schemaName string
 }{
-	{httpv1.KindNode, "Node"}, {httpv1.KindPod, "Pod"}, {httpv1.KindContainer, "Container"}, {httpv1.KindPort, "Port"},
-	{httpv1.KindSummary, "Summary"}, {httpv1.KindUsage, "Usage"}, {httpv1.KindSession, "Session"}, {httpv1.KindCluster, "Cluster"},
+	{httpv1.KindNode, "Node"},
+	{httpv1.KindPod, "Pod"},
+	{httpv1.KindContainer, "Container"},
+	{httpv1.KindPort, "Port"},
+	{httpv1.KindSummary, "Summary"},
+	{httpv1.KindUsage, "Usage"},
+	{httpv1.KindSession, "Session"},
+	{httpv1.KindCluster, "Cluster"},
 }
 
 // eventSchemas returns the alternatives of an httpv1.Event: one for each kind of object, and those of

@@ -58,7 +58,7 @@ const (
 // Session is a session between the master and the agent of a cluster: the session that delivered a
 // report, or the current one.
 type Session struct {
-	ID string `json:"id,omitempty"`
+	ID        string    `json:"id,omitempty"`
 	Phase     Phase     `json:"phase,omitempty"`
 	StartedAt time.Time `json:"startedAt,omitzero"`
 	ExpiresAt time.Time `json:"expiresAt,omitzero"`
