@@ -19,11 +19,11 @@ func EncodeBatch(frames [][]byte) []byte {
 	if len(frames) > maxBatch {
 		return nil
 	}
-	joined, err := proto.Marshal(&wirepb.AgentMessage{Message: &wirepb.AgentMessage_Batch{Batch: &wirepb.Batch{Frames: frames}}})
-	if err != nil || len(joined) > MaxMessage {
+	encoded, err := proto.Marshal(&wirepb.AgentMessage{Message: &wirepb.AgentMessage_Batch{Batch: &wirepb.Batch{Frames: frames}}})
+	if err != nil || len(encoded) > MaxMessage {
 		return nil
 	}
-	return joined
+	return encoded
 }
 
 // DecodeBatch returns the frames of a Batch, or the frame itself if it is not a Batch. Decode and

@@ -12,8 +12,8 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Checksum is the running CRC-32C of one direction of a connection. Each message ends with four
 // bytes, little endian: the CRC-32C of all frames sent in that direction so far, including its
-// own. A lost, repeated, reordered or corrupted message makes the next verification fail. It is no
-// protection against an attacker; TLS is. The zero value is the start of a connection.
+// own. A lost, repeated, reordered or corrupted message makes the next verification fail. It does
+// not protect against an attacker; TLS does. The zero value is for the start of a connection.
 type Checksum struct{ sum uint32 }
 
 // Append returns a copy of frame followed by its checksum, ready to be sent. It copies because

@@ -21,15 +21,15 @@ type Codec struct {
 // NewCodec returns a Codec.
 func NewCodec() *Codec {
 	return &Codec{
-		encoders: sync.Pool{New: func() any { return newEncoder() }},
-		decoders: sync.Pool{New: func() any { return newDecoder() }},
+		encoders: sync.Pool{New: func() any { return newZstdEncoder() }},
+		decoders: sync.Pool{New: func() any { return newZstdDecoder() }},
 	}
 }
 
-// newEncoder returns the zstd encoder with the smallest memory, 0.3 MiB. Better levels save some
+// newZstdEncoder returns the zstd encoder with the smallest memory, 0.3 MiB. Better levels save some
 // percent of bytes and cost megabytes. It writes no checksum of its own, as each message has one
 // (Checksum).
-func newEncoder() *zstd.Encoder {
+func newZstdEncoder() *zstd.Encoder {
 	encoder, err := zstd.NewWriter(nil,
 		zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithLowerEncoderMem(true), zstd.WithEncoderConcurrency(1),
 		zstd.WithWindowSize(chunkWindow), zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true))
@@ -39,7 +39,7 @@ func newEncoder() *zstd.Encoder {
 	return encoder
 }
 
-func newDecoder() *zstd.Decoder {
+func newZstdDecoder() *zstd.Decoder {
 	decoder, err := zstd.NewReader(nil,
 		zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxMessage), zstd.WithDecoderMaxWindow(MaxMessage))
 	if err != nil {

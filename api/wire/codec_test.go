@@ -111,14 +111,14 @@ func TestClaimedCountsAllocateNoMemory(t *testing.T) {
 	}
 }
 
-func TestJoinedFramesSplitAgain(t *testing.T) {
+func TestBatchRoundTrip(t *testing.T) {
 	frames := [][]byte{[]byte("one"), []byte("two"), bytes.Repeat([]byte("three"), 1000)}
-	joined := EncodeBatch(frames)
-	back, err := DecodeBatch(joined)
+	batch := EncodeBatch(frames)
+	back, err := DecodeBatch(batch)
 	if err != nil || !slices.EqualFunc(back, frames, bytes.Equal) {
-		t.Errorf("%d frames came back, %v", len(back), err)
+		t.Errorf("got %d frames, %v, want 3", len(back), err)
 	}
-	if m, err := codec.DecodeAgent(joined); err == nil {
+	if m, err := codec.DecodeAgent(batch); err == nil {
 		t.Errorf("a batch was decoded as a %T", m)
 	}
 	alone, err := codec.EncodeAgent(&SubscribeResponse{Session: "s"})
@@ -126,10 +126,10 @@ func TestJoinedFramesSplitAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if same := EncodeBatch([][]byte{alone}); !bytes.Equal(same, alone) {
-		t.Error("one frame became another")
+		t.Error("a single frame was changed")
 	}
 	if back, err := DecodeBatch(alone); err != nil || len(back) != 1 || !bytes.Equal(back[0], alone) {
-		t.Errorf("one frame was split into %d, %v", len(back), err)
+		t.Errorf("got %d frames, %v, want the single frame unchanged", len(back), err)
 	}
 }
 

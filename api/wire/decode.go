@@ -63,10 +63,10 @@ func unmarshal(frame []byte, limit int, pb proto.Message) error {
 	}
 	small, fields := smallPart(frame)
 	if small > maxSmall {
-		return fmt.Errorf("decode frame: %w: it has %d bytes, the limit is %d", ErrTooLarge, small, maxSmall)
+		return fmt.Errorf("decode frame: %w: it has %d bytes outside of Snapshot, Delta and Usage, the limit is %d", ErrTooLarge, small, maxSmall)
 	}
 	if fields > maxSmallFields {
-		return fmt.Errorf("decode frame: %w: it has %d fields, the limit is %d", ErrTooLarge, fields, maxSmallFields)
+		return fmt.Errorf("decode frame: %w: it has %d fields outside of Snapshot, Delta and Usage, the limit is %d", ErrTooLarge, fields, maxSmallFields)
 	}
 	if err := proto.Unmarshal(frame, pb); err != nil {
 		return fmt.Errorf("decode frame of %d bytes: %w", len(frame), err)

@@ -46,8 +46,8 @@
 // four bytes, little endian: the CRC-32C of all frames that this side has sent on the
 // connection so far, including this one, each preceded by its length in four bytes, little
 // endian. The checksum detects frames that were lost, repeated, reordered or corrupted
-// between TLS and the codec. It is no protection against an attacker, which TLS is. Stored
-// frames have no checksum.
+// between TLS and the codec. It does not protect against an attacker; TLS does. Stored frames
+// have no checksum.
 //
 // Limits are checked before memory is allocated: MaxFrame and MaxMasterFrame for a received
 // frame, MaxMessage for its decompressed content, and the counts and lengths in limits.go. A
@@ -69,7 +69,7 @@
 //     no common protocol in Hello, sets the cluster's condition Ready to False with the reason
 //     ProtocolUnsupported and both ranges in the message, and closes. If it sends a
 //     SubscribeRequest anyway, the agent answers Unsupported.
-//   - An agent that speaks 2 or less refuses the token with a 401 of the Realm without
+//   - An agent that speaks 2 or less refuses the token with a 401 that names Realm and has no
 //     ProtocolHeader. The master sets Ready to False with the reason ProtocolUnsupported and a
 //     message that says to update the agent. An agent without keys accepts the connection, and
 //     its Hello has the same effect.
@@ -151,7 +151,7 @@
 //
 //   - the chunks of a Snapshot, or a Delta from the seq of the last Bookmark,
 //   - Usage, if there is a newer reading,
-//   - a Status for every section whose error changed.
+//   - a Status for every section (state.SectionName) whose error changed.
 //
 // It always ends with a Bookmark, which describes the state that the receiver must now hold.
 // The receiver uses nothing before the Bookmark confirms it. A change of usage alone is sent
@@ -224,7 +224,7 @@
 //
 // Times of the protocol are durations or readings of the sender's monotonic clock since its
 // Hello. The wall clocks of the two sides are never compared. A Bookmark says how long ago each
-// section was known to be true, and when the Bookmark was sent. A frame that arrives later than
+// section was last known to be true, and when the Bookmark was sent. A frame that arrives later than
 // the connection's smallest delay by more than a period is old and does not make data fresh.
 // Times within objects are facts from the cluster's API.
 //

@@ -114,8 +114,8 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// FuzzSplit verifies checksums of arbitrary messages and splits them into frames.
-func FuzzSplit(f *testing.F) {
+// FuzzDecodeBatch verifies the checksums of arbitrary messages and decodes them as Batches.
+func FuzzDecodeBatch(f *testing.F) {
 	_, frames := agentFrames(f)
 	for _, frame := range frames {
 		var s Checksum

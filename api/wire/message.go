@@ -59,7 +59,9 @@ type SubscribeResponse struct {
 // Snapshot is one chunk of a whole state. The chunks of a snapshot are sent in order, with nothing
 // between them. They take effect with the Bookmark after the chunk that has Last set.
 type Snapshot struct {
-	ID    uint64
+	// ID is the same in all chunks of a snapshot.
+	ID uint64
+	// Chunk is the number of the chunk, from 0. Last is set in the last chunk.
 	Chunk uint32
 	Last  bool
 	// Seq is the seq of the complete snapshot.
@@ -115,6 +117,7 @@ func (m *Delta) Keys() []state.Key {
 
 // Usage is one reading of metrics.k8s.io, encoded as differences to an earlier reading.
 type Usage struct {
+	// N is the number of the reading.
 	N uint64
 	// Base is the number of the reading that the columns differ from, 0 for zeros.
 	Base uint64

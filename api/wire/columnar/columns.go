@@ -28,9 +28,10 @@ type column struct {
 	last int64
 	// pos is the number of values read.
 	pos int
-	// whole is set for columns that are not trimmed, as their length is the number of rows.
-	whole bool
-	rows  int
+	// complete is set for columns whose trailing zeros are kept, as their length is the number of
+	// rows or list elements. rows is the number of rows read from such a column.
+	complete bool
+	rows     int
 	// absolute is set for columns of patches: their values are not differences between rows, and
 	// 0 means unchanged.
 	absolute bool
@@ -96,10 +97,10 @@ func (c *column) read() int64 {
 	return n
 }
 
-// whole converts a number in a column that is not trimmed.
-func (r *tableCodec) whole(values *[]int64, n *int64) {
+// completeColumn converts a number in a complete column.
+func (r *tableCodec) completeColumn(values *[]int64, n *int64) {
 	c := r.column(values)
-	c.whole = true
+	c.complete = true
 	if r.writing {
 		c.write(*n)
 		return
@@ -110,10 +111,10 @@ func (r *tableCodec) whole(values *[]int64, n *int64) {
 	}
 }
 
-// trimColumns removes trailing zeros from all columns except those that are whole.
+// trimColumns removes trailing zeros from all columns except the complete ones.
 func (r *tableCodec) trimColumns() {
 	for _, c := range r.columns {
-		if c.values != nil && !c.whole {
+		if c.values != nil && !c.complete {
 			*c.values = Trim(*c.values)
 		}
 	}
@@ -153,7 +154,7 @@ func enum[E ~uint8](r *tableCodec, values *[]int64, field *E, last E) {
 }
 
 // flag converts a boolean. It returns false if a patch leaves the field unchanged.
-func (r *tableCodec) flag(values *[]int64, field *bool) (moved bool) {
+func (r *tableCodec) flag(values *[]int64, field *bool) (converted bool) {
 	c := r.field(values)
 	switch {
 	case c == nil:
@@ -167,9 +168,9 @@ func (r *tableCodec) flag(values *[]int64, field *bool) (moved bool) {
 	return c != nil
 }
 
-// list converts a list whose elements have width columns each; the first of these is whole. It
+// list converts a list whose elements have width columns each; the first of these is complete. It
 // returns false if a patch leaves the list unchanged.
-func list[T any](r *tableCodec, count, first *[]int64, field *[]T, width int, element func(*T)) (moved bool) {
+func list[T any](r *tableCodec, count, first *[]int64, field *[]T, width int, element func(*T)) (converted bool) {
 	if r.writing && r.patching {
 		r.unchanged[r.next] = !slices.Contains(r.unchanged[r.next:r.next+1+width], false)
 	}
@@ -203,7 +204,7 @@ func list[T any](r *tableCodec, count, first *[]int64, field *[]T, width int, el
 // listLen returns the number of list elements to convert. When reading, it fails if the column has
 // fewer elements than the peer claims, or if there are too many.
 func (r *tableCodec) listLen(first *column, claimed int64) int64 {
-	first.whole = true
+	first.complete = true
 	left := int64(len(*first.values) - first.pos)
 	switch {
 	case r.writing:
@@ -223,7 +224,7 @@ func optional[T any](r *tableCodec, count, first *[]int64, field **T, width int,
 	if r.writing && *field != nil {
 		one = []T{**field}
 	}
-	if moved := list(r, count, first, &one, width, element); !moved || r.writing {
+	if converted := list(r, count, first, &one, width, element); !converted || r.writing {
 		return
 	}
 	*field = nil
@@ -235,7 +236,7 @@ func optional[T any](r *tableCodec, count, first *[]int64, field **T, width int,
 	}
 }
 
-// At returns a value of a column, zero behind its end.
+// At returns a value of a column, or 0 after its end.
 func At[N int64 | uint16](column []N, i int) N {
 	if i < len(column) {
 		return column[i]

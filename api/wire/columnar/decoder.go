@@ -7,7 +7,7 @@ import (
 	"rollcall.dev/rollcall/api/wire/wirepb"
 )
 
-// Decoder decodes the chunks of a snapshot into entries.
+// Decoder decodes the chunks of a snapshot, or the objects of a Delta, into entries.
 type Decoder struct {
 	objectTables
 	seq uint64
@@ -79,7 +79,7 @@ func (r *Decoder) readTables(pb *wirepb.Objects) error {
 		}
 		r.strings = append(r.strings, state.CleanText(s))
 	}
-	r.base, r.uids = state.Time(pb.TimeBase), pb.Uids
+	r.timeBase, r.uids = state.Time(pb.TimeBase), pb.Uids
 	r.startChunk()
 	amounts := pb.GetResources()
 	if amounts == nil {
@@ -167,12 +167,12 @@ func (r *Decoder) keys(pb *wirepb.Keys) []state.Key {
 		return nil
 	}
 	if len(pb.Kind) > MaxObjects {
-		r.fail("message has %d removed keys, the limit is %d", len(pb.Kind), MaxObjects)
+		r.fail("message has %d removed or patched keys, the limit is %d", len(pb.Kind), MaxObjects)
 		return nil
 	}
-	in, removes := tableCodec{tables: &r.tables}, make([]state.Key, len(pb.Kind))
-	for i := range removes {
-		in.key(pb, &removes[i])
+	table, keys := tableCodec{tables: &r.tables}, make([]state.Key, len(pb.Kind))
+	for i := range keys {
+		table.key(pb, &keys[i])
 	}
-	return removes
+	return keys
 }

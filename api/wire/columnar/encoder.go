@@ -66,9 +66,9 @@ type encoder struct {
 	objectTables
 	seq uint64
 	out *wirepb.Objects
-	// sentStrings is the number of strings in earlier chunks. objects and removed count the
-	// objects and removed keys of the current message.
-	sentStrings, objects, removed int
+	// sentStrings is the number of strings in earlier chunks. objects is the number of objects in the
+	// current chunk, keys that of the keys which were added last.
+	sentStrings, objects, keys int
 }
 
 // newEncoder returns an encoder for a message with the given seq. The message's time base is
@@ -78,8 +78,8 @@ func newEncoder(seq uint64, times iter.Seq[state.Time]) *encoder {
 	w.tables = tables{writing: true, strings: []string{""}, stringIndexes: map[string]int64{"": 0}}
 	first := true
 	for t := range times {
-		if t != 0 && (first || t <= w.base) {
-			w.base, first = t-1, false
+		if t != 0 && (first || t <= w.timeBase) {
+			w.timeBase, first = t-1, false
 		}
 	}
 	w.nextChunk()
@@ -130,20 +130,21 @@ func (w *encoder) add(e state.Entry) {
 	w.objects++
 }
 
-// full reports whether the next entry belongs into the next chunk.
+// full reports whether the next entry belongs in the next chunk.
 func (w *encoder) full() bool {
 	return w.size+w.objects*objectSize+w.listElements*elementSize >= ChunkTarget || w.objects >= MaxObjects
 }
 
-// addKeys encodes removed keys. Their strings are in the string table of the objects.
-func (w *encoder) addKeys(removes []state.Key) *wirepb.Keys {
-	if len(removes) == 0 {
+// addKeys encodes removed keys or the keys of patches. Their strings are in the string table of the
+// objects.
+func (w *encoder) addKeys(keys []state.Key) *wirepb.Keys {
+	if len(keys) == 0 {
 		return nil
 	}
-	w.removed = len(removes)
+	w.keys = len(keys)
 	r, pb := tableCodec{tables: &w.tables}, &wirepb.Keys{}
-	for i := range removes {
-		r.key(pb, &removes[i])
+	for i := range keys {
+		r.key(pb, &keys[i])
 	}
 	r.trimColumns()
 	return pb
@@ -151,8 +152,8 @@ func (w *encoder) addKeys(removes []state.Key) *wirepb.Keys {
 
 // finish returns the Objects of all entries since the chunk was started.
 func (w *encoder) finish() (*wirepb.Objects, error) {
-	if w.objects > MaxObjects || w.removed > MaxObjects || w.listElements > MaxElements {
-		return nil, fmt.Errorf("%w: it has %d objects, %d list elements and %d removed keys", ErrTooLarge, w.objects, w.listElements, w.removed)
+	if w.objects > MaxObjects || w.keys > MaxObjects || w.listElements > MaxElements {
+		return nil, fmt.Errorf("%w: it has %d objects, %d list elements and %d removed or patched keys", ErrTooLarge, w.objects, w.listElements, w.keys)
 	}
 	for i := range w.resources[1:] {
 		w.resourceRows.resourceRow(w.out.Resources, &w.resources[i+1])
@@ -164,7 +165,7 @@ func (w *encoder) finish() (*wirepb.Objects, error) {
 	w.resourceRows.trimColumns()
 	w.out.Strings, w.out.Uids = w.strings[w.sentStrings:], w.uids
 	if w.hasTimes {
-		w.out.TimeBase = int64(w.base)
+		w.out.TimeBase = int64(w.timeBase)
 	}
 	removeEmptyTables(w.out)
 	return w.out, nil

@@ -39,13 +39,14 @@ func (t *objectTables) setPatching() {
 	}
 }
 
-// back and slot convert the parts of an Entry other than its object.
+// back converts how far the seq of an object's last change lies behind that of the message.
 func (r *tableCodec) back(values *[]int64, back *uint64) {
 	n := int64(*back)
-	r.whole(values, &n)
+	r.completeColumn(values, &n)
 	*back = uint64(n)
 }
 
+// slot converts the slot of an Entry.
 func (r *tableCodec) slot(values *[]int64, slot *uint32) { number(r, values, slot, 0, MaxSlots-1) }
 
 func (t *objectTables) node(pb *wirepb.Nodes, n *state.Node, back *uint64, slot *uint32) {
@@ -293,7 +294,7 @@ func (r *tableCodec) target(pb *wirepb.Targets, o *state.Target, back *uint64) {
 func (r *tableCodec) key(pb *wirepb.Keys, k *state.Key) {
 	r.startRow()
 	kind := int64(k.Kind)
-	r.whole(&pb.Kind, &kind)
+	r.completeColumn(&pb.Kind, &kind)
 	if kind < 0 || kind >= int64(state.NumKinds) {
 		r.fail("key has unknown kind %d", kind)
 		kind = 0

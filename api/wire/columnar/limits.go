@@ -4,7 +4,7 @@ import "errors"
 
 // Limits of one message, checked before memory is allocated.
 const (
-	// ChunkTarget is the uncompressed size in bytes after which an Encoder is full.
+	// ChunkTarget is the uncompressed size in bytes from which the next object starts a new chunk.
 	ChunkTarget = 160 << 10
 	// MaxObjects is the largest number of objects in one message. It is limited because columns
 	// without changes have almost no bytes, but decoded objects do.
@@ -20,4 +20,4 @@ const (
 )
 
 // ErrTooLarge is returned if objects do not fit into one message.
-var ErrTooLarge = errors.New("message is larger than a frame")
+var ErrTooLarge = errors.New("message is too large")

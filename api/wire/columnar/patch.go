@@ -43,15 +43,15 @@ func (w *encoder) addPatches(changes []change) (*wirepb.Keys, *wirepb.Objects, e
 	for i, c := range changes {
 		keys[i] = c.next.Object.Key()
 	}
-	held := w.addKeys(keys)
+	patchKeys := w.addKeys(keys)
 	comparer := newEncoder(w.seq, entryTimes(nil))
 	comparer.comparing = true
 	for i, c := range changes {
 		w.kinds[keys[i].Kind].unchanged = comparer.compare(keys[i].Kind, c)
 		w.add(c.next)
 	}
-	amended, err := w.finish()
-	return held, amended, err
+	patches, err := w.finish()
+	return patchKeys, patches, err
 }
 
 // compare reports for each column of an object's row whether a change leaves it unchanged. It
@@ -76,6 +76,7 @@ func (w *encoder) compare(kind state.Kind, c change) (unchanged []bool) {
 	return unchanged
 }
 
+// written returns the number of values in the column.
 func (c *column) written() int {
 	if c.values == nil {
 		return 0
@@ -136,7 +137,7 @@ func DecodeDelta(pb *wirepb.Delta) (*Delta, error) {
 		keys[k.Kind]++
 	}
 	if keys != patches {
-		return nil, fmt.Errorf("%v keys for %v patches", keys, patches)
+		return nil, fmt.Errorf("number of patches for each kind is %v, but that of their keys is %v", patches, keys)
 	}
 	return d, r.err
 }
@@ -151,11 +152,11 @@ func (d *Delta) AllUpserts(held *state.State) ([]state.Entry, error) {
 	r.setPatching()
 	upserts := append(make([]state.Entry, 0, len(d.Upserts)+len(d.PatchKeys)), d.Upserts...)
 	for _, key := range d.PatchKeys {
-		was, ok := held.Get(key)
+		before, ok := held.Get(key)
 		if !ok {
 			return nil, fmt.Errorf("it patches %s %+v, which is not held", key.Kind, key)
 		}
-		e := r.decodeEntry(d.patches, key.Kind, was)
+		e := r.decodeEntry(d.patches, key.Kind, before)
 		if e.Object.Key() != key {
 			r.fail("the patch changes the key of %s %+v to %+v", key.Kind, key, e.Object.Key())
 		}

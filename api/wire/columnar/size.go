@@ -10,7 +10,7 @@ import (
 
 // Memory of the parts of a State, in bytes. Tests compare them with the heap.
 const (
-	// entrySize is the size of an Entry in its chunk, including its share of the chunk header.
+	// entrySize is the size of an Entry in a State, including its share of the header of the State's chunk.
 	entrySize = 33
 	// applySize is the temporary memory of an object until a Bookmark confirms it: its Entry in
 	// the growing list of received entries, its edit, and its second Entry while the State is
@@ -77,6 +77,7 @@ type Memory struct {
 	Temporary int64
 }
 
+// Total returns the sum of all parts.
 func (n Memory) Total() int64 { return n.Objects + n.Contents + n.Temporary }
 
 // EstimateMemory returns an upper bound of the memory of decoded objects, and an error if there are

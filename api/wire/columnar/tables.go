@@ -14,8 +14,8 @@ import (
 // tables has the values that the columns of a message refer to: strings, resources and the time
 // base. An encoder fills them; a decoder reads them from the message.
 type tables struct {
-	writing bool
-	base    state.Time
+	writing  bool
+	timeBase state.Time
 	// strings and resources are the tables. stringIndexes and resourceIndexes have the index of
 	// each entry when writing.
 	strings         []string
@@ -82,8 +82,6 @@ func (t *tables) resourcesIndex(r state.Resources) int64 {
 	t.size += 16
 	return int64(len(t.resources) - 1)
 }
-
-// Fields that refer to the tables.
 
 func (r *tableCodec) stringRef(values *[]int64, field *string) {
 	switch c := r.field(values); {
@@ -202,12 +200,12 @@ func (r *tableCodec) time(values *[]int64, field *state.Time) {
 	case !r.writing:
 		*field = 0
 		if n := c.read(); n != 0 {
-			*field = r.base + state.Time(n)
+			*field = r.timeBase + state.Time(n)
 		}
 	case *field == 0:
 		c.write(0)
 	default:
-		c.write(int64(*field - r.base))
+		c.write(int64(*field - r.timeBase))
 		r.hasTimes = true
 	}
 }
@@ -264,7 +262,7 @@ type extended struct {
 // resourceRow converts one row of the table resources.
 func (r *tableCodec) resourceRow(pb *wirepb.Resources, field *state.Resources) {
 	r.startRow()
-	r.whole(&pb.CpuMillis, &field.CPUMillis)
+	r.completeColumn(&pb.CpuMillis, &field.CPUMillis)
 	number(r, &pb.MemoryBytes, &field.MemoryBytes, math.MinInt64, math.MaxInt64)
 	number(r, &pb.EphemeralStorageBytes, &field.EphemeralStorageBytes, math.MinInt64, math.MaxInt64)
 	number(r, &pb.Pods, &field.Pods, math.MinInt64, math.MaxInt64)
