@@ -6,11 +6,12 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// changes collects the changes of one call of the Tracker. Every fact belongs to one owner: a node, a pod, a Service,
-// or an endpoint of a Service. The facts of an owner are replaced at most once per call, so no key occurs twice.
+// changes collects the changes of one call of the Tracker. Every fact has one source: a node, a pod, a Service, an
+// endpoint of a Service, a claim or a volume. The facts of a source are replaced at most once per call, so no key
+// occurs twice.
 type changes state.Changes
 
-// replace replaces the facts of an owner, which are sorted by key, and records the differences. It returns the next
+// replace replaces the facts of a source, which are sorted by key, and records the differences. It returns the next
 // facts sorted by key. A fact that is equal to an old one is replaced by the old one, so that the Tracker and the
 // State share its memory.
 func (c *changes) replace(old, next []state.Object) []state.Object {

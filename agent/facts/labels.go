@@ -17,6 +17,7 @@ func NewLabelSet(pairs []string) LabelSet {
 }
 
 // Contains reports whether s has all labels of other. A Service selects a pod if the pod's labels contain its selector.
+// other must not be empty.
 func (s LabelSet) Contains(other LabelSet) bool {
 	rest := string(s)
 	for pair := range strings.SplitSeq(string(other), "\n") {

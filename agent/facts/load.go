@@ -7,8 +7,8 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// countsForNode reports whether a pod is part of the load of its node. Like for the scheduler and `kubectl describe
-// node`, a terminating pod is and a finished pod is not.
+// countsForNode reports whether a pod is part of the load of its node. As for the scheduler and `kubectl describe
+// node`, a terminating pod is part of it, and a finished pod is not.
 func countsForNode(p *state.Pod) bool { return p.Node != "" && !p.Phase.Finished() }
 
 // loadSum is the sum of the requests and limits of the pods on a node. It is exact for any sequence of additions and

@@ -106,7 +106,8 @@ func unschedulableSince(in *PodInput, old *state.Pod, now state.Time) state.Time
 }
 
 // finishedAt returns when a finished pod ended: when its last container terminated, else when its conditions became
-// False, else when that was seen.
+// False, else when it was first seen as finished. A pod that the Tracker has not seen before and that has none of these
+// times counts as finished when it started or was created.
 func finishedAt(in *PodInput, old *state.Pod, now state.Time) state.Time {
 	var ended state.Time
 	for _, s := range slices.Concat(in.InitStatuses, in.Statuses) {

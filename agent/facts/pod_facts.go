@@ -61,7 +61,7 @@ func findContainer(all []*state.Container, name string) *state.Container {
 	return nil
 }
 
-// sameAmounts reports whether two Resources are equal.
+// sameAmounts reports whether two Resources are equal, except for Pods, which containers do not have.
 func sameAmounts(a, b state.Resources) bool {
 	if len(a.Extended) != len(b.Extended) {
 		return false

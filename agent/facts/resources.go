@@ -30,13 +30,13 @@ func PodResources(pod *corev1.Pod) (requested, limits state.Resources) {
 func Resources(list corev1.ResourceList) state.Resources {
 	var r state.Resources
 	for name, amount := range list {
-		addAmount(&r, name, amount)
+		setAmount(&r, name, amount)
 	}
 	return r
 }
 
-// addAmount sets the field of r for one resource.
-func addAmount(r *state.Resources, name corev1.ResourceName, amount resource.Quantity) {
+// setAmount sets the field of r for one resource.
+func setAmount(r *state.Resources, name corev1.ResourceName, amount resource.Quantity) {
 	switch name {
 	case corev1.ResourceCPU:
 		r.CPUMillis = scaledValue(amount, resource.Milli)

@@ -101,7 +101,7 @@ func addTarget(all []*state.Target, t *state.Target) []*state.Target {
 }
 
 // compareTargets orders targets of one endpoint: ready before not ready, serving before not serving, not terminating
-// before terminating.
+// before terminating, then by node in descending order.
 func compareTargets(a, b *state.Target) int {
 	return cmp.Or(
 		compareBool(a.Ready, b.Ready),

@@ -31,8 +31,8 @@ type Tracker struct {
 	labels map[string]map[LabelSet]int
 	// selectors holds the Services of each namespace that select pods.
 	selectors map[string]map[*serviceRecord]struct{}
-	// backends maps pods to the Services that have targets in them.
-	backends map[NamespacedName][]*serviceRecord
+	// servicesByPod maps pods to the Services that have targets in them.
+	servicesByPod map[NamespacedName][]*serviceRecord
 	// lastDeclared is the declared ports of the pod that was set last.
 	lastDeclared []declaredPort
 	// now returns the current time.
@@ -49,23 +49,23 @@ type Tracker struct {
 // NewTracker returns an empty Tracker. now returns the current time.
 func NewTracker(now func() state.Time) *Tracker {
 	return &Tracker{
-		now:       now,
-		volumes:   map[string]state.Object{},
-		labels:    map[string]map[LabelSet]int{},
-		selectors: map[string]map[*serviceRecord]struct{}{},
-		nodes:     map[string]*nodeRecord{},
-		pods:      map[NamespacedName]*podRecord{},
-		services:  map[NamespacedName]*serviceRecord{},
-		slices:    map[NamespacedName]*SliceInput{},
-		claims:    map[NamespacedName]*claimRecord{},
-		backends:  map[NamespacedName][]*serviceRecord{},
+		now:           now,
+		volumes:       map[string]state.Object{},
+		labels:        map[string]map[LabelSet]int{},
+		selectors:     map[string]map[*serviceRecord]struct{}{},
+		nodes:         map[string]*nodeRecord{},
+		pods:          map[NamespacedName]*podRecord{},
+		services:      map[NamespacedName]*serviceRecord{},
+		slices:        map[NamespacedName]*SliceInput{},
+		claims:        map[NamespacedName]*claimRecord{},
+		servicesByPod: map[NamespacedName][]*serviceRecord{},
 	}
 }
 
 // flush recomputes all dirty records and returns the changes of the call.
 func (t *Tracker) flush() state.Changes {
 	for _, p := range t.dirtyPods {
-		t.recomputeMounts(p)
+		t.recomputeCapacities(p)
 	}
 	for _, n := range t.dirtyNodes {
 		t.recomputeLoad(n)

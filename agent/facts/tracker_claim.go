@@ -91,8 +91,8 @@ func (t *Tracker) capacityOf(namespace string) func(claim string) int64 {
 	}
 }
 
-// recomputeMounts updates the capacities of the claims in a pod's fact.
-func (t *Tracker) recomputeMounts(p *podRecord) {
+// recomputeCapacities updates the capacities of the claims in a pod's fact.
+func (t *Tracker) recomputeCapacities(p *podRecord) {
 	p.dirty = false
 	next := slices.Clone(p.facts)
 	pod := p.pod()
@@ -100,8 +100,8 @@ func (t *Tracker) recomputeMounts(p *podRecord) {
 	p.facts = t.changes.replace(p.facts, next)
 }
 
-// indexMounts updates claimRecord.pods after the fact of a pod changed. before and after may be nil.
-func (t *Tracker) indexMounts(p *podRecord, before, after *state.Pod) {
+// indexClaims updates claimRecord.pods after the fact of a pod changed. before and after may be nil.
+func (t *Tracker) indexClaims(p *podRecord, before, after *state.Pod) {
 	for name := range claimsOf(before) {
 		c := t.claims[name]
 		c.pods = slices.DeleteFunc(c.pods, func(other *podRecord) bool { return other == p })

@@ -152,7 +152,7 @@ func (t *Tracker) replacePod(p *podRecord, next []state.Object) {
 	p.facts = t.changes.replace(p.facts, next)
 	if after := p.pod(); after != before {
 		t.updateLoads(before, after)
-		t.indexMounts(p, before, after)
+		t.indexClaims(p, before, after)
 	}
 }
 
@@ -173,7 +173,7 @@ func (t *Tracker) updateLoads(before, after *state.Pod) {
 
 // markTargetsOfPodDirty marks the targets in a pod for recomputation.
 func (t *Tracker) markTargetsOfPodDirty(name NamespacedName) {
-	for _, s := range t.backends[name] {
+	for _, s := range t.servicesByPod[name] {
 		t.markEndpointDirty(s, endpoint{name.Name, true})
 	}
 }

@@ -216,7 +216,7 @@ func (t *Tracker) setTargets(s *serviceRecord, e endpoint, next []*state.Target)
 	pod := NamespacedName{s.name.Namespace, e.name}
 	if e.isPod {
 		t.setTargetContainers(pod, next)
-		t.indexBackend(pod, s, len(s.targets[e]) > 0, len(next) > 0)
+		t.indexServicesByPod(pod, s, len(s.targets[e]) > 0, len(next) > 0)
 	}
 	if s.targets == nil {
 		s.targets = map[endpoint][]state.Object{}
@@ -238,17 +238,17 @@ func (t *Tracker) setTargetContainers(pod NamespacedName, targets []*state.Targe
 	}
 }
 
-// indexBackend updates Tracker.backends for a pod and a Service. had and has report whether the Service had targets
-// in the pod before, and has them now.
-func (t *Tracker) indexBackend(pod NamespacedName, s *serviceRecord, had, has bool) {
+// indexServicesByPod updates Tracker.servicesByPod for a pod and a Service. had and has report whether the Service had
+// targets in the pod before, and has them now.
+func (t *Tracker) indexServicesByPod(pod NamespacedName, s *serviceRecord, had, has bool) {
 	switch {
 	case has && !had:
-		t.backends[pod] = append(t.backends[pod], s)
+		t.servicesByPod[pod] = append(t.servicesByPod[pod], s)
 	case had && !has:
-		rest := slices.DeleteFunc(t.backends[pod], func(other *serviceRecord) bool { return other == s })
-		t.backends[pod] = rest
+		rest := slices.DeleteFunc(t.servicesByPod[pod], func(other *serviceRecord) bool { return other == s })
+		t.servicesByPod[pod] = rest
 		if len(rest) == 0 {
-			delete(t.backends, pod)
+			delete(t.servicesByPod, pod)
 		}
 	}
 }
