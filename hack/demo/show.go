@@ -120,7 +120,7 @@ func retry(ctx context.Context, f func() error) error {
 	}
 }
 
-// excerpt returns a response with one row of the port map for each kind.
+// excerpt returns a response as JSON, with one row of the port map for each kind.
 func excerpt(a response) string {
 	kinds := map[string]bool{}
 	all := a.Ports
@@ -174,7 +174,7 @@ Try
 `, d.master.URL, members[0], d.member[0].Kubeconfig)
 }
 
-// check returns an error unless the output is as expected.
+// check returns an error unless every cluster is Ready, has ports of each kind and the expected number of ready nodes.
 func (s *output) check() error {
 	for i, name := range members {
 		a := s.responses[i]

@@ -39,7 +39,7 @@ func main() {
 // config holds the command line.
 type config struct {
 	agents, containers, nodes int
-	// prefix starts the clusters' names.
+	// prefix is the prefix of the clusters' names.
 	prefix    string
 	firstPort int
 	tls       bool
@@ -65,7 +65,7 @@ func parseFlags() config {
 	flag.IntVar(&c.firstPort, "first-port", 10000, "port of the first agent on 127.0.0.1; the others use the next ports; 0 uses any free ports")
 	flag.BoolVar(&c.tls, "tls", false, "serve wss, with one pinned certificate for all; otherwise ws, for a master with --insecure")
 	flag.Uint64Var(&c.seed, "seed", 1, "seed of clusters and usage; the same seed gives the same clusters and usage")
-	flag.TextVar(&c.usage, "usage", load.Office, "how usage changes: still, office or storm")
+	flag.TextVar(&c.usage, "usage", load.Office, "how usage changes: still (never), office (one in five nodes and containers) or storm (all in each sample)")
 	flag.DurationVar(&c.usagePeriod, "usage-period", 15*time.Second, "time between two samples of a cluster's usage, while a session requests usage")
 	flag.Float64Var(&c.changes, "changes-per-second", 0, "number of containers in the whole fleet whose readiness changes each second")
 	flag.StringVar(&c.registry, "write-registry", "", "file to write a ClusterAgent for each cluster to, for kubectl apply")
