@@ -31,7 +31,7 @@ func binaries(variable string, args ...string) (string, error) {
 	}
 	script, err := findUpwards(binariesScript)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%w, or set %s", err, variable)
 	}
 	cmd := exec.Command(script, args...)
 	cmd.Stderr = os.Stderr
@@ -57,7 +57,7 @@ func findUpwards(file string) (string, error) {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", fmt.Errorf("find %s: not found in the working directory or above; set ROLLCALL_KUBE_BINARIES", file)
+			return "", fmt.Errorf("find %s: not found in the working directory or above; run it in the repository", file)
 		}
 		dir = parent
 	}

@@ -53,7 +53,7 @@ func (c *Cluster) startMetricsServer(ctx context.Context) error {
 }
 
 // RegisterMetricsServer makes the API server forward metrics.k8s.io to an HTTPS server on a
-// port of this machine, for clusters without Options.MetricsServer. It uses a Service of type
+// port of this host, for clusters without Options.MetricsServer. It uses a Service of type
 // ExternalName, which needs neither endpoints nor a network.
 func (c *Cluster) RegisterMetricsServer(ctx context.Context, port int) error {
 	service := &corev1.Service{

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// maxScale is above the highest number of replicas that scale sets.
+// maxScale limits scale, which sets fewer replicas than this.
 const maxScale = 8
 
 // scale changes a Deployment's replicas.

@@ -39,7 +39,7 @@ type Node struct {
 }
 
 // StartRealNode starts a cluster with a real node for this test only, and returns when the node is ready. It skips the
-// test if the machine cannot run a real node, see [NeedRealNode].
+// test if this host cannot run a real node, see [NeedRealNode].
 func StartRealNode(t testing.TB, options Options) *Node {
 	t.Helper()
 	NeedRealNode(t)
@@ -47,7 +47,7 @@ func StartRealNode(t testing.TB, options Options) *Node {
 	return Fresh(t, options).Node()
 }
 
-// NeedRealNode skips the test, with the reason, if this machine cannot run a real node. In CI it fails the test
+// NeedRealNode skips the test, with the reason, if this host cannot run a real node. In CI it fails the test
 // instead.
 func NeedRealNode(t testing.TB) {
 	t.Helper()
@@ -55,13 +55,13 @@ func NeedRealNode(t testing.TB) {
 	switch {
 	case err == nil:
 	case os.Getenv("CI") == "true":
-		t.Fatalf("cannot run a real node on this machine: %v", err)
+		t.Fatalf("cannot run a real node on this host: %v", err)
 	default:
-		t.Skipf("cannot run a real node on this machine: %v", err) //nolint:forbidigo // depends on the machine; CI fails instead
+		t.Skipf("cannot run a real node on this host: %v", err) //nolint:forbidigo // depends on the host; CI fails instead
 	}
 }
 
-// canRunRealNode returns an error that names the requirements of a real node that this machine does not meet.
+// canRunRealNode returns an error that names the requirements of a real node that this host does not meet.
 func canRunRealNode() error {
 	if os.Geteuid() != 0 {
 		return errors.New("it needs root, for namespaces, cgroups and network devices; run the tests as root")

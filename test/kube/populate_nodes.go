@@ -20,7 +20,7 @@ const (
 // GPU is the extended resource of one node.
 const GPU corev1.ResourceName = "nvidia.com/gpu"
 
-// dedicated taints the node with GPUs.
+// dedicated is the taint of the node with GPUs.
 var dedicated = corev1.Taint{Key: "dedicated", Value: "gpu", Effect: corev1.TaintEffectNoSchedule}
 
 // NodeName returns the name of the i-th node, from 0.
@@ -88,8 +88,7 @@ func node(i int) *corev1.Node {
 	}
 }
 
-// addresses returns a node's addresses. The last type is the address at which metrics-server reaches
-// kwok.
+// addresses returns a node's addresses. metrics-server reaches kwok at the InternalDNS address.
 func addresses(i int) []corev1.NodeAddress {
 	list := []corev1.NodeAddress{
 		{Type: corev1.NodeInternalIP, Address: fmt.Sprintf("10.20.%d.%d", i/250, i%250+1)},

@@ -9,12 +9,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// whole has all components.
-var whole = Options{Name: "whole", Scheduler: true, ControllerManager: true, Kwok: true, MetricsServer: true}
+// allComponents selects all components but a real node.
+var allComponents = Options{Name: "whole", Scheduler: true, ControllerManager: true, Kwok: true, MetricsServer: true}
 
 func TestPopulateCreatesEveryKindAndMutateChangesIt(t *testing.T) {
 	t.Parallel()
-	cluster := Fresh(t, whole)
+	cluster := Fresh(t, allComponents)
 	scenario := Scenario{Pods: 40, Seed: 3}
 	if err := Populate(t.Context(), cluster, scenario); err != nil {
 		t.Fatal(err)
@@ -104,12 +104,12 @@ func TestEqualSeedsGiveEqualObjects(t *testing.T) {
 	}
 }
 
-// waits returns a condition: the first container waits with the reason.
+// waits returns a function that reports whether the first container of a pod waits for the reason.
 func waits(reason string) func(*corev1.Pod) bool {
 	return func(p *corev1.Pod) bool { return p.Status.ContainerStatuses[0].State.Waiting.Reason == reason }
 }
 
-// ended returns a condition: the pod is in the phase.
+// ended returns a function that reports whether a pod is in the phase.
 func ended(phase corev1.PodPhase) func(*corev1.Pod) bool {
 	return func(p *corev1.Pod) bool { return p.Status.Phase == phase }
 }

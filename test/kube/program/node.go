@@ -11,9 +11,9 @@ import (
 // memory.
 var private = []string{"/run", "/var/log", "/var/lib/kubelet", "/var/lib/cni"}
 
-// tunables are kernel settings of the whole host that the kubelet writes unless they have these values. The node sees
+// sysctls are kernel settings of the whole host that the kubelet writes unless they have these values. The node sees
 // files with these values in their place, so that the host's settings do not change.
-var tunables = map[string]string{
+var sysctls = map[string]string{
 	"vm/overcommit_memory":      "1",
 	"vm/panic_on_oom":           "0",
 	"kernel/panic":              "10",
@@ -22,7 +22,7 @@ var tunables = map[string]string{
 	"kernel/keys/root_maxbytes": "25000000",
 }
 
-// nodeInit is the first process of a node, in separate PID, mount and network
+// nodeInit runs as the first process of a node, in separate PID, mount and network
 // namespaces. It prepares the mounts, writes "ready" to standard output, and reaps children. Killing
 // it ends all other processes, the mounts and the network of the node.
 func nodeInit() error {
@@ -46,7 +46,7 @@ func nodeInit() error {
 			return fmt.Errorf("mount %s: %w", folder, err)
 		}
 	}
-	if err := hideTunables(); err != nil {
+	if err := hideSysctls(); err != nil {
 		return err
 	}
 	fmt.Println("ready")
@@ -54,19 +54,19 @@ func nodeInit() error {
 	return nil
 }
 
-// hideTunables mounts files with the values of tunables over those in /proc/sys.
-func hideTunables() error {
-	folder := "/run/tunables"
+// hideSysctls mounts files with the values of sysctls over those in /proc/sys.
+func hideSysctls() error {
+	folder := "/run/sysctls"
 	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return fmt.Errorf("create the folder of tunables: %w", err)
+		return fmt.Errorf("create the folder of sysctls: %w", err)
 	}
-	for name, value := range tunables {
+	for name, value := range sysctls {
 		file := filepath.Join(folder, filepath.Base(name))
 		if err := os.WriteFile(file, []byte(value+"\n"), 0o644); err != nil {
-			return fmt.Errorf("write a tunable: %w", err)
+			return fmt.Errorf("write a sysctl: %w", err)
 		}
 		if err := syscall.Mount(file, "/proc/sys/"+name, "", syscall.MS_BIND, ""); err != nil {
-			return fmt.Errorf("hide the tunable %s: %w", name, err)
+			return fmt.Errorf("hide the sysctl %s: %w", name, err)
 		}
 	}
 	return nil

@@ -117,7 +117,7 @@ func (r *Recorder) Observe(at time.Time, pod *corev1.Pod) error {
 		return fmt.Errorf("encode the status of pod %s: %w", pod.Name, err)
 	}
 	var status map[string]json.RawMessage
-	if err := json.Unmarshal(r.replaceRunValues(encoded, pod), &status); err != nil {
+	if err := json.Unmarshal(r.replaceVaryingValues(encoded, pod), &status); err != nil {
 		return fmt.Errorf("decode the status of pod %s: %w", pod.Name, err)
 	}
 	changed := maps.Clone(status)
@@ -157,7 +157,7 @@ func (r *Recorder) recordPod(pod *corev1.Pod) error {
 		return fmt.Errorf("encode pod %s: %w", pod.Name, err)
 	}
 	r.recording.Pod = &corev1.Pod{}
-	return json.Unmarshal(r.replaceRunValues(encoded, pod), r.recording.Pod)
+	return json.Unmarshal(r.replaceVaryingValues(encoded, pod), r.recording.Pod)
 }
 
 // without returns the items for which drop returns false.
@@ -176,8 +176,8 @@ var (
 	digests    = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
 )
 
-// replaceRunValues replaces values that differ between runs, in JSON.
-func (r *Recorder) replaceRunValues(encoded []byte, pod *corev1.Pod) []byte {
+// replaceVaryingValues replaces values that differ between runs, in JSON.
+func (r *Recorder) replaceVaryingValues(encoded []byte, pod *corev1.Pod) []byte {
 	encoded = timestamps.ReplaceAllFunc(encoded, func(quoted []byte) []byte {
 		at, err := time.Parse(`"`+time.RFC3339Nano+`"`, string(quoted))
 		if err != nil {
@@ -199,8 +199,8 @@ func (r *Recorder) replaceRunValues(encoded []byte, pod *corev1.Pod) []byte {
 	return encoded
 }
 
-// Write writes the recording to a file. The file starts with what as a comment and has one line for each change.
-func (r *Recorder) Write(path, what string) error {
+// Write writes the recording to a file. The file starts with a comment and has one line for each change.
+func (r *Recorder) Write(path, comment string) error {
 	if r.recording.Pod == nil {
 		return errors.New("write a recording: Observe was not called")
 	}
@@ -217,7 +217,7 @@ func (r *Recorder) Write(path, what string) error {
 	if err != nil {
 		return fmt.Errorf("encode the recording of pod %s: %w", head.Pod.Name, err)
 	}
-	content := bytes.NewBufferString("# " + what + "\n")
+	content := bytes.NewBufferString("# " + comment + "\n")
 	content.Write(encoded)
 	content.WriteString("changes:\n")
 	for _, change := range r.recording.Changes {
