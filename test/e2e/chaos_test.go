@@ -23,8 +23,7 @@ const (
 	chaosHeals = 30 * time.Second
 )
 
-// chaos is a cluster behind a relay that injects faults, with the record of its
-// readers.
+// chaos is a cluster behind a relay that injects faults, with the history of what its readers got.
 type chaos struct {
 	t       *testing.T
 	history *history.History
@@ -32,8 +31,9 @@ type chaos struct {
 	master  *stack.Master
 	relay   *fault.Relay
 	readers sync.WaitGroup
-	done    context.Context
-	end     context.CancelFunc
+	// done ends when end is called.
+	done context.Context
+	end  context.CancelFunc
 }
 
 // TestReadersSeeConsistentDataDuringFaults changes a large cluster, injects faults into messages, cuts

@@ -29,7 +29,7 @@ func TestUnknownClusterIsNamed(t *testing.T) {
 	}
 }
 
-func TestEndpointWithoutAServer(t *testing.T) {
+func TestEndpointWithoutServerIsReported(t *testing.T) {
 	t.Parallel()
 	register(t, manifest("no-server", "wss://127.0.0.1:1", ""))
 	waitProblem(t, env.master, "/api/v1/clusters/no-server", http.StatusServiceUnavailable, "DialFailed")
@@ -38,7 +38,7 @@ func TestEndpointWithoutAServer(t *testing.T) {
 	}
 }
 
-func TestEndpointWithAnotherServer(t *testing.T) {
+func TestServerWithAnotherCertificateIsRefused(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(server.Close)
@@ -47,7 +47,7 @@ func TestEndpointWithAnotherServer(t *testing.T) {
 	waitProblem(t, env.master, "/api/v1/clusters/other-server", http.StatusServiceUnavailable, "CertificateRefused")
 }
 
-func TestEndpointThatSendsGarbage(t *testing.T) {
+func TestGarbageFromAnAgentIsReported(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"rollcall.v1"}})
@@ -152,7 +152,7 @@ func TestUnexpectedClusterIsRefusedAndNamed(t *testing.T) {
 	})
 }
 
-// startAgentWith is like agent, with additional lines for the ClusterAgent's spec.
+// startAgentWith is like startAgent, with additional lines for the ClusterAgent's spec.
 func startAgentWith(t *testing.T, name, spec string) *stack.Agent {
 	t.Helper()
 	a, err := env.stack.StartAgent(t.Context(), env.member, name)
@@ -226,7 +226,7 @@ func TestDeletedClusterIsForgotten(t *testing.T) {
 	waitMetric(t, a, "rollcall_agent_sessions", 0)
 }
 
-func TestAgentKilledInASession(t *testing.T) {
+func TestRestartedAgentReportsAgain(t *testing.T) {
 	t.Parallel()
 	a := startAgent(t, "killed", "requestPeriod: 1s, cacheTTL: 3s")
 	before := getCluster(t, env.master, "killed")
@@ -244,7 +244,7 @@ func TestAgentKilledInASession(t *testing.T) {
 	})
 }
 
-func TestMetricsAPIMissing(t *testing.T) {
+func TestMissingMetricsAPIIsReported(t *testing.T) {
 	t.Parallel()
 	bare, err := kube.Start(t.Context(), kube.Options{Name: "bare"})
 	if err != nil {
@@ -330,7 +330,7 @@ func testAPIServerOutage(t *testing.T, member *kube.Cluster, a *stack.Agent) {
 	})
 }
 
-func TestAgentWithoutRightsToClaims(t *testing.T) {
+func TestMissingRightsAreReportedBySection(t *testing.T) {
 	t.Parallel()
 	_, kubeconfig, err := env.member.User("limited-agent")
 	if err != nil {

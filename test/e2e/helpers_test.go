@@ -214,8 +214,7 @@ func waitMetric(t *testing.T, a *stack.Agent, name string, want float64) {
 	})
 }
 
-// requests returns a user's requests to the member's API server since a time, one line each,
-// without renewed watches.
+// requests returns a user's requests to the member's API server since a time, one line each, except watches.
 func requests(t *testing.T, user string, since time.Time) []string {
 	t.Helper()
 	events, err := env.member.AuditFor(user, since)

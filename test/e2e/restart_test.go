@@ -13,7 +13,7 @@ import (
 	"rollcall.dev/rollcall/test/stack"
 )
 
-func TestMasterKilledInASession(t *testing.T) {
+func TestRestartedMasterServesTheStateInRedis(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	hub, master := startHub(t, "--cache", redis.URL())
@@ -61,7 +61,7 @@ func epoch(d document) string {
 	return epoch
 }
 
-func TestRedisUnavailableAtStartAndLater(t *testing.T) {
+func TestMasterServesWithoutRedis(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Prepare(t)
 	hub, master := startHub(t, "--cache", redis.URL())

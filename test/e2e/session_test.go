@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/test/kube"
 	"rollcall.dev/rollcall/test/stack"
 )
@@ -180,8 +181,8 @@ func TestFlushesCauseNoAPIRequests(t *testing.T) {
 	register(t, a.Manifest("mode: Continuous, requestPeriod: 1s, cacheTTL: 3s"))
 	kube.Eventually(t, 30*time.Second, func() error {
 		d, err := tryGetCluster(t.Context(), env.master, "/api/v1/clusters/ticking?wait=usage")
-		if err == nil && d.section(4).Error.Reason != "" {
-			err = fmt.Errorf("usage: %+v", d.section(4))
+		if err == nil && d.section(state.SectionUsage).Error.Reason != "" {
+			err = fmt.Errorf("usage: %+v", d.section(state.SectionUsage))
 		}
 		return err
 	})
