@@ -19,7 +19,7 @@ type intendedDifference struct {
 
 // Reasons of more than one entry.
 const (
-	notKept   = "Rollcall does not keep it"
+	missing   = "Rollcall has no such series or label"
 	ownSeries = "kube-state-metrics has no such series"
 	byDesign  = "see docs/PROMETHEUS.md, \"Differences from the originals\""
 )
@@ -29,7 +29,7 @@ var intended = []intendedDifference{
 	{family: "kube_pod_(init_)?container_.*", line: `container="unlisted"`, reason: "Rollcall lists the containers of the spec; the API server's table also counts others"},
 	{family: "(cluster|namespace):.*|namespace_.*", line: "^only Rollcall", reason: "rules of kubernetes-mixin record them"},
 	{family: "kube_persistentvolume_info", reason: byDesign},
-	{family: "kube_persistentvolume_volume_mode", reason: notKept},
+	{family: "kube_persistentvolume_volume_mode", reason: missing},
 	{family: "kube_service_(spec_external_ip|status_load_balancer_ingress)", reason: "rollcall_port_info has them, for each port"},
 	{family: "kube_pod_(init_)?container_info", line: `pod="(init-)?stateless"`, reason: "Rollcall uses the image of the spec if the status has none"},
 	{family: "kube_node_info", label: "architecture", reason: byDesign},
@@ -37,11 +37,11 @@ var intended = []intendedDifference{
 	{family: "kube_node_info", label: "region", reason: byDesign},
 	{family: "kube_node_info", label: "zone", reason: byDesign},
 	{family: "kube_pod_init_container_(state_started|status_last_terminated_exitcode|status_last_terminated_timestamp)", line: "^only Rollcall", reason: ownSeries},
-	{family: "kube_pod_(tolerations|scheduler|service_account|runtimeclass_name_info|overhead_.*|spec_volumes_persistentvolumeclaims_readonly)", reason: notKept},
-	{family: "kube_pod_status_(ready_time|initialized_time|container_ready_time|scheduled_time|unscheduled_time)", reason: notKept},
-	{family: "kube_persistentvolumeclaim_access_mode", reason: notKept},
+	{family: "kube_pod_(tolerations|scheduler|service_account|runtimeclass_name_info|overhead_.*|spec_volumes_persistentvolumeclaims_readonly)", reason: missing},
+	{family: "kube_pod_status_(ready_time|initialized_time|container_ready_time|scheduled_time|unscheduled_time)", reason: missing},
+	{family: "kube_persistentvolumeclaim_access_mode", reason: missing},
 
-	{family: "kube_pod_(init_)?container_info", label: "container_id", reason: notKept},
+	{family: "kube_pod_(init_)?container_info", label: "container_id", reason: missing},
 }
 
 // intendedDifferences records which intended differences were found in a comparison.

@@ -43,16 +43,16 @@ func (r random) pod(name string) oddPod {
 	return p
 }
 
-// statuses returns statuses of most of the containers. undone is the reciprocal of the share of completed
-// containers; most init containers have to be completed, or few pods would be initialized.
-func (r random) statuses(names []string, undone int) []corev1.ContainerStatus {
+// statuses returns statuses of most of the containers. One in oneIn containers is done: completed or, for a sidecar,
+// running. The others have random statuses. Few pods would be initialized if oneIn were large for init containers.
+func (r random) statuses(names []string, oneIn int) []corev1.ContainerStatus {
 	var all []corev1.ContainerStatus
 	for _, name := range names {
 		switch {
 		case r.IntN(12) == 0:
-		case r.IntN(undone) == 0 && isSidecar(name):
+		case r.IntN(oneIn) == 0 && isSidecar(name):
 			all = append(all, running(name))
-		case r.IntN(undone) == 0:
+		case r.IntN(oneIn) == 0:
 			all = append(all, ended(name, 0, 0, "Completed"))
 		default:
 			all = append(all, r.status(name))

@@ -230,7 +230,7 @@ func (cs *clusterState) updateSections(now time.Time) {
 	cs.applyDelta(state.Delta{To: steps, Sections: &sections})
 }
 
-// applyDelta applies a delta without objects. d.To is the number of steps.
+// applyDelta applies a delta without objects. d.To is relative: the number by which the seq rises.
 func (cs *clusterState) applyDelta(d state.Delta) {
 	d.Epoch, d.From, d.To = cs.State.Epoch, cs.State.Seq, cs.State.Seq+d.To
 	next, err := state.Apply(cs.State, d)

@@ -28,11 +28,11 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "the loopback address to listen on")
 	scenario := flag.String("scenario", "fleet", "the clusters to serve: empty, fleet, thousands, large, hostile or broken")
 	auth := flag.Bool("auth", false, "require a sign-in")
-	nosockets := flag.Bool("no-sockets", false, "reject websockets, as some proxies do")
+	noSockets := flag.Bool("no-sockets", false, "reject websockets, as some proxies do")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *listen, *scenario, *auth, *nosockets); err != nil {
+	if err := run(ctx, *listen, *scenario, *auth, *noSockets); err != nil {
 		fmt.Fprintln(os.Stderr, "fakemaster:", err)
 		stop()
 		os.Exit(1)
@@ -40,7 +40,7 @@ func main() {
 }
 
 // run serves a scenario until ctx ends. It prints the URL when it listens.
-func run(ctx context.Context, listen, scenario string, auth, nosockets bool) error {
+func run(ctx context.Context, listen, scenario string, auth, noSockets bool) error {
 	if scenarios[scenario] == nil {
 		return fmt.Errorf("unknown scenario %q", scenario)
 	}
@@ -51,7 +51,7 @@ func run(ctx context.Context, listen, scenario string, auth, nosockets bool) err
 		return err
 	}
 	api := newAPI(s, auth)
-	server := &http.Server{Handler: routes(s, api, nosockets), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: routes(s, api, noSockets), ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		<-ctx.Done()
 		api.Drain()
@@ -85,7 +85,7 @@ func newAPI(s *sessions, auth bool) *httpapi.API {
 }
 
 // routes returns the handler of the page, the API and the control API.
-func routes(s *sessions, api *httpapi.API, nosockets bool) http.Handler {
+func routes(s *sessions, api *httpapi.API, noSockets bool) http.Handler {
 	page := web.Handler()
 	mux := http.NewServeMux()
 	for _, p := range web.Patterns() {
@@ -95,7 +95,7 @@ func routes(s *sessions, api *httpapi.API, nosockets bool) http.Handler {
 	mux.HandleFunc("/api/v1/session", signIn)
 	mux.HandleFunc("/prometheus/api/v1/query_range", s.queryRange)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		if nosockets && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		if noSockets && strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
 			http.Error(w, "websockets are disabled by -no-sockets", http.StatusBadGateway)
 			return
 		}

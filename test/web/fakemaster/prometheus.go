@@ -17,13 +17,13 @@ type series struct {
 	Values [][2]any          `json:"values"`
 }
 
-// matcher matches the label matchers of a query.
-var matcher = regexp.MustCompile(`(\w+)=~?"([^"]*)"`)
+// labelMatcher matches the label matchers of a query.
+var labelMatcher = regexp.MustCompile(`(\w+)=~?"([^"]*)"`)
 
 // queryRange serves range queries of the page. Usage is a wave that ends with the current value.
 func (s *sessions) queryRange(w http.ResponseWriter, r *http.Request) {
 	labels := map[string]string{}
-	for _, m := range matcher.FindAllStringSubmatch(r.FormValue("query"), -1) {
+	for _, m := range labelMatcher.FindAllStringSubmatch(r.FormValue("query"), -1) {
 		labels[m[1]] = m[2]
 	}
 	names, err := regexp.Compile("^(?:" + labels["__name__"] + ")$")

@@ -20,7 +20,8 @@ const (
 	duration = 30 * time.Minute
 	// connecting is the time of a dial and the first report.
 	connecting = 150 * time.Millisecond
-	sampling   = 3 // in periods
+	// sampling is the number of reports for each sample of usage.
+	sampling = 3
 )
 
 // cluster is a fake cluster with its session.
@@ -39,8 +40,9 @@ type cluster struct {
 	info        session.Info
 	latest      *session.Report
 	known       session.LastKnown
-	reports     int
-	reported    time.Time
+	reports     int // number of reports since usage was enabled
+	// reported is the time of the last report. Zero makes the next report due at once.
+	reported time.Time
 }
 
 // sessions simulates the sessions of a master: a watched cluster connects and
