@@ -138,15 +138,17 @@ func (env *environment) agentUser(ctx context.Context, cluster *kube.Cluster, na
 	if err != nil {
 		return "", err
 	}
-	_, err = cluster.Client().RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.UserKind, Name: name, APIGroup: rbacv1.GroupName}},
-		RoleRef:    rbacv1.RoleRef{Kind: "ClusterRole", Name: "rollcall-agent", APIGroup: rbacv1.GroupName},
-	}, metav1.CreateOptions{})
-	if apierrors.IsAlreadyExists(err) { // created by an earlier agent with this name
-		err = nil
+	for _, role := range []string{"rollcall-agent", "rollcall-agent-usage-metrics-api"} {
+		_, err = cluster.Client().RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: name + "-" + role},
+			Subjects:   []rbacv1.Subject{{Kind: rbacv1.UserKind, Name: name, APIGroup: rbacv1.GroupName}},
+			RoleRef:    rbacv1.RoleRef{Kind: "ClusterRole", Name: role, APIGroup: rbacv1.GroupName},
+		}, metav1.CreateOptions{})
+		if err != nil && !apierrors.IsAlreadyExists(err) { // created by an earlier agent with this name
+			return "", err
+		}
 	}
-	return kubeconfig, err
+	return kubeconfig, nil
 }
 
 // writeForwardedKubeconfig writes a copy of a kubeconfig that connects through a forwarder, and returns its
