@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -109,6 +110,14 @@ func waitProblem(t *testing.T, m *stack.Master, path string, status int, reason 
 // the audit log. It returns the path of its kubeconfig.
 func agentUser(t *testing.T, cluster *kube.Cluster, name string) string {
 	t.Helper()
+	for _, args := range [][]string{
+		{"apply", "-f", filepath.Join(repository, "config/agent/namespace.yaml")},
+		{"apply", "--server-side", "-k", filepath.Join(repository, "config/rbac/agent")},
+	} {
+		if _, err := cluster.Kubectl(args...); err != nil {
+			t.Fatal(err)
+		}
+	}
 	_, kubeconfig, err := cluster.User(name)
 	if err != nil {
 		t.Fatal(err)
