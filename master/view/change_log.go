@@ -21,8 +21,8 @@ type ChangeLog struct {
 	until    ValidUntil // of the last refresh
 	changes  ringBuffer[*changeSet]
 	watchers int
-	// watched is when the last watcher left, used is when a report was last recorded.
-	watched, used time.Time
+	// lastWatchEnd is when a watcher last left, and lastRecorded when a report was last recorded.
+	lastWatchEnd, lastRecorded time.Time
 }
 
 // ValidUntil is how long a fetched state remains current.
@@ -57,18 +57,18 @@ func (l *ChangeLog) Refresh(now time.Time, fetch func(held *ClusterView) (*Repor
 		return l.current, l.until, nil
 	}
 	r, status, until := fetch(l.current)
-	m, err := l.apply(now, r, status)
+	v, err := l.apply(now, r, status)
 	if err == nil {
 		l.until = until
 	}
-	return m, until, err
+	return v, until, err
 }
 
 // Record adds a report that a client has read, and keeps the connection status of the current view.
 func (l *ChangeLog) Record(now time.Time, r *Report) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.used = now
+	l.lastRecorded = now
 	status := ConnStatus{Session: SessionOf(r.Session), Stale: r.Stale()}
 	if l.current != nil {
 		status = l.current.Status
@@ -85,31 +85,31 @@ func (l *ChangeLog) apply(now time.Time, r *Report, status ConnStatus) (*Cluster
 	if r == nil || prev != nil && status == prev.Status && r.Report == prev.Report.Report {
 		return prev, nil
 	}
-	m, err := newClusterView(r, status, prev)
+	v, err := newClusterView(r, status, prev)
 	if err != nil {
 		return nil, err
 	}
-	l.current = m
+	l.current = v
 	if prev == nil {
-		return m, nil
+		return v, nil
 	}
 	prev.initial.drop()
-	if !m.equalIgnoringTimes(prev) {
-		l.changes.push(newChangeSet(prev, m), now)
+	if !v.equalIgnoringTimes(prev) {
+		l.changes.push(newChangeSet(prev, v), now)
 		l.trim(now)
 	}
-	return m, nil
+	return v, nil
 }
 
 func (l *ChangeLog) trim(now time.Time) {
 	age := changeRetention
-	if l.watchers == 0 && now.Sub(l.watched) > changeRetention {
+	if l.watchers == 0 && now.Sub(l.lastWatchEnd) > changeRetention {
 		age = unwatchedRetention
 	}
 	l.changes.trim(now, age)
 }
 
-// Current returns the current view and the cursor behind it.
+// Current returns the current view and the cursor after it.
 func (l *ChangeLog) Current() (*ClusterView, Cursor) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -133,26 +133,26 @@ func contentVersion(version string) string {
 	return content
 }
 
-// Resume returns the cursor behind a version, or ErrExpired if the log does not hold that version.
+// Resume returns the cursor after a version, or ErrExpired if the log does not hold that version.
 // If several changes have the same version, it returns the first: events that are delivered twice
 // do no harm. A version with another term but the same content is accepted only if the exact
 // version is not found, because events that start at an older term would move the client back.
 func (l *ChangeLog) Resume(version string) (Cursor, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c, ok := l.find(func(v string) bool { return v == version }); ok {
+	if c, ok := l.find(func(held string) bool { return held == version }); ok {
 		return c, nil
 	}
-	if c, ok := l.find(func(v string) bool { return contentVersion(v) == contentVersion(version) }); ok {
+	if c, ok := l.find(func(held string) bool { return contentVersion(held) == contentVersion(version) }); ok {
 		return c, nil
 	}
 	return 0, ErrExpired
 }
 
-// find returns the cursor behind the first version for which match returns true. l.mu must be held.
+// find returns the cursor after the first version for which match returns true. l.mu must be held.
 func (l *ChangeLog) find(match func(version string) bool) (Cursor, bool) {
-	for i, k := range l.changes.changes {
-		if match(k.change.from) {
+	for i, held := range l.changes.changes {
+		if match(held.change.from) {
 			return l.changes.first() + Cursor(i), true
 		}
 	}
@@ -165,7 +165,7 @@ func (l *ChangeLog) find(match func(version string) bool) (Cursor, bool) {
 // the change has no effect in the scope. Read returns ErrExpired if the change has been evicted.
 func (l *ChangeLog) Read(c Cursor, s Scope, f Framing) (events []byte, next Cursor, at *ClusterView, err error) {
 	l.mu.Lock()
-	b, ok, err := l.changes.at(c)
+	change, ok, err := l.changes.at(c)
 	at = l.current
 	l.mu.Unlock()
 	switch {
@@ -174,7 +174,7 @@ func (l *ChangeLog) Read(c Cursor, s Scope, f Framing) (events []byte, next Curs
 	case !ok:
 		return nil, c, at, nil
 	}
-	events, err = b.get(s, f)
+	events, err = change.get(s, f)
 	return events, c + 1, nil, err
 }
 
@@ -183,7 +183,7 @@ func (l *ChangeLog) removeWatcher(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.watchers--
-	l.watched = now
+	l.lastWatchEnd = now
 }
 
 // addWatcher records the start of a watch.
@@ -198,5 +198,5 @@ func (l *ChangeLog) evictIdle(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.trim(now)
-	return l.watchers == 0 && now.Sub(l.watched) > changeRetention && now.Sub(l.used) > unwatchedRetention
+	return l.watchers == 0 && now.Sub(l.lastWatchEnd) > changeRetention && now.Sub(l.lastRecorded) > unwatchedRetention
 }

@@ -18,10 +18,10 @@ type changeSet struct {
 }
 
 func newChangeSet(before, after *ClusterView) *changeSet {
-	b := &changeSet{before: before, after: after}
-	b.scopedEvents = scopedEvents{cluster: after.Cluster, from: before.ResourceVersion, to: after.ResourceVersion, encode: b.encode}
-	b.rows = sync.OnceValue(func() changedRows { return diffRows(before.rows, after.rows) })
-	return b
+	cs := &changeSet{before: before, after: after}
+	cs.scopedEvents = scopedEvents{cluster: after.Cluster, from: before.ResourceVersion, to: after.ResourceVersion, encode: cs.encode}
+	cs.rows = sync.OnceValue(func() changedRows { return diffRows(before.rows, after.rows) })
+	return cs
 }
 
 // Estimates of the memory that a changeSet keeps alive. A State shares all unchanged chunks with the
@@ -33,9 +33,9 @@ const (
 )
 
 // size estimates how many bytes are kept for the change alone.
-func (b *changeSet) size() int64 {
-	n := b.bytes.Load()
-	before, after := b.before.State, b.after.State
+func (cs *changeSet) size() int64 {
+	n := cs.bytes.Load()
+	before, after := cs.before.State, cs.after.State
 	if before.Usage != nil && before.Usage != after.Usage {
 		n += int64(len(before.Usage.BySlot)) * estimatedUsageBytes
 	}
@@ -48,36 +48,36 @@ func (b *changeSet) size() int64 {
 }
 
 // encode returns the events of the change in a scope, as lines.
-func (b *changeSet) encode(s Scope) ([]byte, error) {
-	sides := [2]rowEncoder{s.rows(b.before.rows), s.rows(b.after.rows)}
+func (cs *changeSet) encode(s Scope) ([]byte, error) {
+	sides := [2]rowEncoder{s.rows(cs.before.rows), s.rows(cs.after.rows)}
 	var events []event
-	for _, c := range b.rows().inScope(&s, b.before.rows, b.after.rows) {
+	for _, c := range cs.rows().inScope(&s, cs.before.rows, cs.after.rows) {
 		if e := c.event(&s, sides); e.eventType != "" {
 			events = append(events, e)
 		}
 	}
-	more, err := b.clusterEvents(&s)
+	more, err := cs.clusterEvents(&s)
 	if err != nil {
 		return nil, err
 	}
-	return encodeEvents(append(events, more...), b.from, b.to), nil
+	return encodeEvents(append(events, more...), cs.from, cs.to), nil
 }
 
 // clusterEvents returns the events about the cluster as a whole: Usage, Summary and Session.
-func (b *changeSet) clusterEvents(s *Scope) ([]event, error) {
+func (cs *changeSet) clusterEvents(s *Scope) ([]event, error) {
 	var events []event
-	if usage := encodeUsage(s, b.before, b.after); usage != nil {
+	if usage := encodeUsage(s, cs.before, cs.after); usage != nil {
 		events = append(events, event{httpv1.Modified, httpv1.KindUsage, usage})
 	}
-	if s.hasSummary() && !equalSummaries(&b.before.Summary, &b.after.Summary) {
-		summary, err := b.after.summary.get()
+	if s.hasSummary() && !equalSummaries(&cs.before.Summary, &cs.after.Summary) {
+		summary, err := cs.after.summary.get()
 		if err != nil {
 			return nil, err
 		}
 		events = append(events, event{httpv1.Modified, httpv1.KindSummary, summary})
 	}
-	if !bytes.Equal(b.before.session, b.after.session) {
-		events = append(events, event{httpv1.Modified, httpv1.KindSession, b.after.session})
+	if !bytes.Equal(cs.before.session, cs.after.session) {
+		events = append(events, event{httpv1.Modified, httpv1.KindSession, cs.after.session})
 	}
 	return events, nil
 }

@@ -122,11 +122,11 @@ func (c *rowChange) key() state.Key {
 // inScope returns the rows that belong to the lists of a scope, in key order. It adds rows that
 // changed only for this scope: by their owner, or by their usage.
 func (t changedRows) inScope(s *Scope, before, after rowEncoder) []rowChange {
-	mine := make([]rowChange, 0, len(t.changes))
+	changes := make([]rowChange, 0, len(t.changes))
 	known := map[state.Key]bool{}
 	for _, c := range t.changes {
 		if key := c.key(); s.includes(partOfKind[key.Kind]) {
-			mine = append(mine, c)
+			changes = append(changes, c)
 			known[key] = true
 		}
 	}
@@ -140,11 +140,11 @@ func (t changedRows) inScope(s *Scope, before, after rowEncoder) []rowChange {
 	}
 	maps.DeleteFunc(more, func(key state.Key, _ bool) bool { return known[key] })
 	if len(more) == 0 {
-		return mine
+		return changes
 	}
-	mine = append(mine, changesOf(more, before.state, after.state)...)
-	slices.SortFunc(mine, func(a, b rowChange) int { return a.key().Compare(b.key()) })
-	return mine
+	changes = append(changes, changesOf(more, before.state, after.state)...)
+	slices.SortFunc(changes, func(a, b rowChange) int { return a.key().Compare(b.key()) })
+	return changes
 }
 
 // addOwnedRows adds the containers and ports of the pods in ownerChangedPods.

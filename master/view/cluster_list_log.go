@@ -31,19 +31,19 @@ type ClusterListLog struct {
 	mu          sync.Mutex
 	lastRefresh time.Time
 	published   map[string]*httpv1.Cluster
-	lastChanges map[string]Cursor // by published cluster: the cursor behind its last change
+	lastChanges map[string]Cursor // by published cluster: the cursor after its last change
 	changes     ringBuffer[*clusterListChange]
 	notify      chan struct{} // closed and replaced with each change
 }
 
 // NewClusterListLog returns an empty log.
 func NewClusterListLog() *ClusterListLog {
-	f := &ClusterListLog{published: map[string]*httpv1.Cluster{}, lastChanges: map[string]Cursor{}, notify: make(chan struct{})}
+	l := &ClusterListLog{published: map[string]*httpv1.Cluster{}, lastChanges: map[string]Cursor{}, notify: make(chan struct{})}
 	var id [8]byte
 	_, _ = rand.Read(id[:])
-	_, _ = rand.Read(f.secret[:])
-	f.id = hex.EncodeToString(id[:])
-	return f
+	_, _ = rand.Read(l.secret[:])
+	l.id = hex.EncodeToString(id[:])
+	return l
 }
 
 // clusterListChange is the difference between two refreshes: the changed clusters before and after,
@@ -125,7 +125,7 @@ func withoutReportTimes(c httpv1.Cluster) httpv1.Cluster {
 }
 
 // Initial returns the events that describe all clusters that the filter includes, followed by the
-// BOOKMARK that ends the initial events, and the cursor behind them.
+// BOOKMARK that ends the initial events, and the cursor after them.
 func (l *ClusterListLog) Initial(filter ClusterFilter, framing Framing) ([]byte, ClusterListCursor, error) {
 	l.mu.Lock()
 	c, held := l.currentLocked(filter), maps.Clone(l.published)
@@ -189,8 +189,8 @@ func (l *ClusterListLog) encodeChange(change *clusterListChange, c ClusterListCu
 	if err != nil {
 		return nil, c, err
 	}
-	before, behind := l.versionAt(from), l.versionAt(c)
-	return frameClusterList(encodeEvents(events, before, behind), framing, before, behind), c, nil
+	before, after := l.versionAt(from), l.versionAt(c)
+	return frameClusterList(encodeEvents(events, before, after), framing, before, after), c, nil
 }
 
 // visibleTo reports whether the change concerns a cluster that the caller may see.
@@ -225,7 +225,7 @@ func (c *clusterListChange) encode(include clusterPredicate, f Framing) ([]byte,
 }
 
 // SwitchFilter returns the events that move a client from one filter to another, and the cursor
-// behind them. First come the pending changes, as the old filter shows them. Then follow the
+// after them. First come the pending changes, as the old filter shows them. Then follow the
 // clusters that became visible or invisible; these events carry the version of the returned cursor.
 // The client must continue from that cursor: from an earlier one it would get the pending changes
 // again, as the new filter shows them.

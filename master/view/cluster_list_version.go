@@ -21,20 +21,20 @@ type ClusterFilter struct {
 
 // predicate returns a function that reports whether the filter includes a cluster; nil if it
 // includes all.
-func (s ClusterFilter) predicate() clusterPredicate {
-	if s.Visible == nil && s.Words == "" {
+func (f ClusterFilter) predicate() clusterPredicate {
+	if f.Visible == nil && f.Words == "" {
 		return nil
 	}
-	return func(c *httpv1.Cluster) bool { return s.visible(c.Name) && MatchesWords(c, s.Words) }
+	return func(c *httpv1.Cluster) bool { return f.visible(c.Name) && MatchesWords(c, f.Words) }
 }
 
-func (s ClusterFilter) visible(name string) bool { return s.Visible == nil || s.Visible[name] }
+func (f ClusterFilter) visible(name string) bool { return f.Visible == nil || f.Visible[name] }
 
 // ClusterListCursor is a position in a ClusterListLog.
 type ClusterListCursor struct {
 	// next is the number of the next change to read.
 	next Cursor
-	// lastVisible is the cursor behind the last change of a cluster that the caller may see. It is
+	// lastVisible is the cursor after the last change of a cluster that the caller may see. It is
 	// used only if partial is set.
 	lastVisible Cursor
 	// partial is set if the caller may not see all clusters.
@@ -95,7 +95,7 @@ func (v *Versions) Of(visible map[string]bool) string {
 	return v.log.opaqueVersion(lastChange(v.changed, visible))
 }
 
-// lastChange returns the cursor behind the last change of the given clusters.
+// lastChange returns the cursor after the last change of the given clusters.
 func lastChange(changed map[string]Cursor, visible map[string]bool) (last Cursor) {
 	for name := range visible {
 		last = max(last, changed[name])
@@ -103,7 +103,7 @@ func lastChange(changed map[string]Cursor, visible map[string]bool) (last Cursor
 	return last
 }
 
-// currentLocked returns the current cursor. f.mu must be held.
+// currentLocked returns the current cursor. l.mu must be held.
 func (l *ClusterListLog) currentLocked(filter ClusterFilter) ClusterListCursor {
 	return ClusterListCursor{l.changes.next, lastChange(l.lastChanges, filter.Visible), filter.Visible != nil}
 }
@@ -115,7 +115,7 @@ func (l *ClusterListLog) Current(filter ClusterFilter) ClusterListCursor {
 	return l.currentLocked(filter)
 }
 
-// Resume returns the cursor behind a version, or ErrExpired. A caller that may not see all clusters
+// Resume returns the cursor after a version, or ErrExpired. A caller that may not see all clusters
 // cannot resume from a version that counts all changes: by trying such versions it could find out
 // how many changes there are.
 func (l *ClusterListLog) Resume(version string, filter ClusterFilter) (ClusterListCursor, error) {

@@ -10,7 +10,7 @@ import (
 // ConnStatus is the state of the connection to a cluster, independent of its last report.
 type ConnStatus struct {
 	Session httpv1.Session
-	// Suspended reports whether calls to the cluster are suspended.
+	// Suspended reports whether the ClusterAgent is suspended: the cluster must not be dialed.
 	Suspended bool
 	// Stale reports whether the last report has expired, or has a section that is out of date.
 	Stale bool
@@ -34,11 +34,11 @@ var initialEventsEnd = map[string]string{httpv1.InitialEventsEnd: "true"}
 // newClusterView returns the view of a report. It shares the row encoder of the previous view,
 // which may be nil, if both have the same State.
 func newClusterView(r *Report, status ConnStatus, prev *ClusterView) (*ClusterView, error) {
-	m := &ClusterView{Report: *r, Status: status}
-	m.rows = newRowEncoder(r.State)
-	m.summary = &lazyBytes{encode: func() ([]byte, error) { return encodeSummary(m.Summary) }}
+	v := &ClusterView{Report: *r, Status: status}
+	v.rows = newRowEncoder(r.State)
+	v.summary = &lazyBytes{encode: func() ([]byte, error) { return encodeSummary(v.Summary) }}
 	if prev != nil && prev.State == r.State {
-		m.rows = prev.rows
+		v.rows = prev.rows
 	}
 	var session bytes.Buffer
 	if err := appendJSON(&session, httpv1.SessionStatus{
@@ -46,10 +46,10 @@ func newClusterView(r *Report, status ConnStatus, prev *ClusterView) (*ClusterVi
 	}); err != nil {
 		return nil, err
 	}
-	m.session = session.Bytes()
-	m.initial = scopedEvents{cluster: m.Cluster, from: httpv1.InitialVersion, to: m.ResourceVersion, encode: m.encodeInitial}
-	m.bookmark = scopedEvents{cluster: m.Cluster, to: m.ResourceVersion, encode: func(Scope) ([]byte, error) { return m.encodeBookmark(nil) }}
-	return m, nil
+	v.session = session.Bytes()
+	v.initial = scopedEvents{cluster: v.Cluster, from: httpv1.InitialVersion, to: v.ResourceVersion, encode: v.encodeInitial}
+	v.bookmark = scopedEvents{cluster: v.Cluster, to: v.ResourceVersion, encode: func(Scope) ([]byte, error) { return v.encodeBookmark(nil) }}
+	return v, nil
 }
 
 // failedSections returns the sections that have an error.
@@ -63,7 +63,7 @@ func failedSections(s *state.State) []httpv1.Section {
 	return sections
 }
 
-// equalIgnoringTimes reports whether watchers see no difference between m and o. Timestamps do not
+// equalIgnoringTimes reports whether watchers see no difference between v and o. Timestamps do not
 // count.
 func (v *ClusterView) equalIgnoringTimes(o *ClusterView) bool {
 	return v.ResourceVersion == o.ResourceVersion && bytes.Equal(v.session, o.session) && equalSummaries(&v.Summary, &o.Summary)

@@ -11,7 +11,7 @@ import (
 )
 
 // EncodeClusters returns a page of the clusters that contain all words, in the given order: at most
-// limit clusters (0: all), starting behind the previous page. All pages carry the version of the
+// limit clusters (0: all), starting after the previous page. All pages carry the version of the
 // first page, so that a watch from that version delivers every change in between.
 func EncodeClusters(clusters []httpv1.Cluster, version, words string, from ListToken, limit int) (Body, error) {
 	p := NewClusterPage(words, from, limit)

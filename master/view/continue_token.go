@@ -14,7 +14,7 @@ import (
 // maxTokenBytes is the maximum length of a continue token in bytes.
 const maxTokenBytes = 4 << 10
 
-// continueToken is the position behind a page. The next page shows the current rows behind Key. A
+// continueToken is the position after a page. The next page has the current rows after Key. A
 // watch from Version, which is the version of the first page, delivers the changes that the pages
 // missed.
 type continueToken struct {

@@ -55,12 +55,12 @@ func (c *DocumentCache) Run(ctx context.Context) {
 func (c *DocumentCache) find(r *report.Report) *Document {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	b := c.entries[r.Cluster]
-	if b == nil || b.document.report.Report != r {
+	entry := c.entries[r.Cluster]
+	if entry == nil || entry.document.report.Report != r {
 		return nil
 	}
-	b.lastRead.Store(c.clock.Add(1))
-	return b.document
+	entry.lastRead.Store(c.clock.Add(1))
+	return entry.document
 }
 
 // Document returns the Document of a report. The first reader of a report also records it in the
@@ -79,11 +79,11 @@ func (c *DocumentCache) Document(r *report.Report) (*Document, error) {
 // Encoded returns an unfiltered part of a Document, or the whole document, in the encoding e. The
 // result is shared. Its encoding is Identity if the part is too small to compress.
 func (c *DocumentCache) Encoded(d *Document, part Part, e Encoding) (*EncodedBody, error) {
-	a, isNew, err := d.encoded(part, e, &c.compressor)
+	body, isNew, err := d.encoded(part, e, &c.compressor)
 	if isNew {
 		c.trim()
 	}
-	return a, err
+	return body, err
 }
 
 // Select returns the result of a query, encoded for this caller alone. The error is a
@@ -105,13 +105,13 @@ func (c *DocumentCache) Encode(b Body, e Encoding) (*EncodedBody, error) {
 	return newEncodedBody(b, e), nil
 }
 
-// EncodeStream calls write with a writer that encodes to the writer to. It is for responses that
-// are too long to hold in memory.
-func (c *DocumentCache) EncodeStream(to io.Writer, e Encoding, write func(io.Writer) error) error {
+// EncodeStream calls write with a writer that encodes what it is given, and passes it on to out. It is for
+// responses that are too long to hold in memory.
+func (c *DocumentCache) EncodeStream(out io.Writer, e Encoding, write func(io.Writer) error) error {
 	if e == Identity {
-		return write(to)
+		return write(out)
 	}
-	w, done, err := c.compressor.writer(to, e)
+	w, done, err := c.compressor.writer(out, e)
 	if err != nil {
 		return err
 	}
@@ -134,20 +134,20 @@ func (c *DocumentCache) Bytes() int64 {
 func (c *DocumentCache) getOrCreate(r Report) (d *Document, isNew bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b := c.entries[r.Cluster]
+	entry := c.entries[r.Cluster]
 	switch {
-	case b == nil:
-		b, isNew = &cacheEntry{document: NewDocument(r, nil)}, true
-		c.entries[r.Cluster] = b
-	case b.document.report.Report == r.Report:
-	case r.ReceivedAt.Before(b.document.report.ReceivedAt):
+	case entry == nil:
+		entry, isNew = &cacheEntry{document: NewDocument(r, nil)}, true
+		c.entries[r.Cluster] = entry
+	case entry.document.report.Report == r.Report:
+	case r.ReceivedAt.Before(entry.document.report.ReceivedAt):
 		// A slow reader must not replace a newer document.
-		return NewDocument(r, b.document), false
+		return NewDocument(r, entry.document), false
 	default:
-		b.document, isNew = NewDocument(r, b.document), true
+		entry.document, isNew = NewDocument(r, entry.document), true
 	}
-	b.lastRead.Store(c.clock.Add(1))
-	return b.document, isNew
+	entry.lastRead.Store(c.clock.Add(1))
+	return entry.document, isNew
 }
 
 // trim evicts the least recently read documents until the rest fits. A document that alone exceeds
@@ -164,8 +164,8 @@ func (c *DocumentCache) trim() {
 func (c *DocumentCache) leastRecentlyRead() string {
 	var oldest string
 	var read uint64
-	for name, b := range c.entries {
-		if at := b.lastRead.Load(); read == 0 || at < read {
+	for name, entry := range c.entries {
+		if at := entry.lastRead.Load(); read == 0 || at < read {
 			oldest, read = name, at
 		}
 	}
@@ -177,8 +177,8 @@ func (c *DocumentCache) sweep(now time.Time) {
 	c.logs.sweep(now)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for name, b := range c.entries {
-		if r := &b.document.report; now.After(r.ReceivedAt.Add(r.TTL)) {
+	for name, entry := range c.entries {
+		if r := &entry.document.report; now.After(r.ReceivedAt.Add(r.TTL)) {
 			delete(c.entries, name)
 		}
 	}
@@ -186,8 +186,8 @@ func (c *DocumentCache) sweep(now time.Time) {
 
 func (c *DocumentCache) bytes() int64 {
 	var n int64
-	for _, b := range c.entries {
-		n += b.document.size()
+	for _, entry := range c.entries {
+		n += entry.document.size()
 	}
 	return n
 }

@@ -63,15 +63,15 @@ func (d *Document) SupportsETag() bool { return !d.summaryAged }
 
 // encoded returns a part in an encoding, which is created on the first read. isNew reports whether
 // the size of the document may have grown.
-func (d *Document) encoded(part Part, e Encoding, c *compressor) (a *EncodedBody, isNew bool, err error) {
+func (d *Document) encoded(part Part, e Encoding, c *compressor) (body *EncodedBody, isNew bool, err error) {
 	if kept := d.encodings[part][e].Load(); kept != nil {
 		return kept, false, nil
 	}
-	a, err = d.encode(part, e, c)
+	body, err = d.encode(part, e, c)
 	if err == nil {
-		d.encodings[part][e].Store(a)
+		d.encodings[part][e].Store(body)
 	}
-	return a, true, err
+	return body, true, err
 }
 
 func (d *Document) encode(part Part, e Encoding, c *compressor) (*EncodedBody, error) {

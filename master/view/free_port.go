@@ -11,8 +11,8 @@ import (
 // returns "" if other filters narrow the query, because then the empty result does not mean that
 // the port is free.
 func (d *Document) freePortNote(f Filter) string {
-	asked := Filter{Port: f.Port, Protocol: f.Protocol, Node: f.Node}
-	if f.Port == 0 || f != asked {
+	portOnly := Filter{Port: f.Port, Protocol: f.Protocol, Node: f.Node}
+	if f.Port == 0 || f != portOnly {
 		return ""
 	}
 	what := fmt.Sprintf("port %d", f.Port)
@@ -24,8 +24,8 @@ func (d *Document) freePortNote(f Filter) string {
 		where = "on node " + f.Node
 	}
 	note := fmt.Sprintf("%s %s: not allocated and not declared. Host processes and undeclared ports of hostNetwork pods may still use it.", what, where)
-	if blind := d.incompleteReasons(f.Node); len(blind) > 0 {
-		note += " This may be incomplete: " + strings.Join(blind, "; ") + "."
+	if reasons := d.incompleteReasons(f.Node); len(reasons) > 0 {
+		note += " This may be incomplete: " + strings.Join(reasons, "; ") + "."
 	}
 	return note
 }

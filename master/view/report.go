@@ -15,7 +15,7 @@ type Report struct {
 	ResourceVersion string
 }
 
-// NewReport returns r with what its encodings need.
+// NewReport returns r with its ResourceVersion.
 func NewReport(r *report.Report) Report {
 	return Report{Report: r, ResourceVersion: r.ResourceVersion()}
 }
@@ -25,7 +25,7 @@ func SessionOf(s report.Session) httpv1.Session {
 	return httpv1.Session{ID: s.ID, Phase: httpv1.Phase(s.Phase), StartedAt: s.StartedAt, ExpiresAt: s.ExpiresAt}
 }
 
-// OldestSection returns the time at which all facts of the report were known to be true: the oldest
+// OldestSection returns the time at which all objects of the report were known to be true: the oldest
 // time of the sections that have data. Usage does not count, because each usage sample has its own
 // time. The result is zero if no section has data.
 func (r *Report) OldestSection() time.Time {

@@ -38,17 +38,17 @@ type encodedEvents struct {
 
 // get returns the events of a scope in a framing; empty if the scope has none.
 func (s *scopedEvents) get(scope Scope, f Framing) ([]byte, error) {
-	m := s.entry(scope)
-	m.once.Do(func() {
-		m.lines, m.err = s.encode(scope)
-		s.bytes.Add(int64(len(m.lines)))
+	events := s.entry(scope)
+	events.once.Do(func() {
+		events.lines, events.err = s.encode(scope)
+		s.bytes.Add(int64(len(events.lines)))
 	})
-	if m.err != nil || f == JSONLines {
-		return m.lines, m.err
+	if events.err != nil || f == JSONLines {
+		return events.lines, events.err
 	}
-	other := &m.framings[f]
+	other := &events.framings[f]
 	other.once.Do(func() {
-		other.bytes = frame(m.lines, f, s.cluster, s.from, s.to)
+		other.bytes = frame(events.lines, f, s.cluster, s.from, s.to)
 		s.bytes.Add(int64(len(other.bytes)))
 	})
 	return other.bytes, nil
@@ -57,17 +57,17 @@ func (s *scopedEvents) get(scope Scope, f Framing) ([]byte, error) {
 func (s *scopedEvents) entry(scope Scope) *encodedEvents {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m := s.byScope[scope]
-	if m == nil {
-		m = &encodedEvents{}
+	events := s.byScope[scope]
+	if events == nil {
+		events = &encodedEvents{}
 		if s.byScope == nil {
 			s.byScope = map[Scope]*encodedEvents{}
 		}
 		if len(s.byScope) < maxCachedScopes && !s.closed {
-			s.byScope[scope] = m
+			s.byScope[scope] = events
 		}
 	}
-	return m
+	return events
 }
 
 // drop releases the bytes. Readers that still use them are not affected.

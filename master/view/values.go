@@ -70,7 +70,7 @@ func setProtocol(q *Query, value string) error {
 
 func setPort(q *Query, value string) error {
 	n, err := parseNumber(value, 1, maxPort)
-	q.Filter.Port = uint16(n) //nolint:gosec // number has bounded it
+	q.Filter.Port = uint16(n) //nolint:gosec // parseNumber has checked the range
 	return err
 }
 

@@ -15,7 +15,7 @@ import (
 // closing the list replaces the first comma by the opening bracket.
 type Writer []byte
 
-// Begin returns the position of a new list of fields or elements, for close.
+// Begin returns the position of a new list of fields or elements, for Close.
 func (w *Writer) Begin() int { return len(*w) }
 
 // Close ends the list that Begin started, with brackets such as `{}`.
