@@ -50,7 +50,7 @@ type Store interface {
 	// the same version is extended. It may skip versions, but not the latest. It ends with the
 	// context, or after it yielded an error.
 	Watch(ctx context.Context, cluster string, ttl time.Duration, after Version) iter.Seq2[Entry, error]
-	// NextTerm returns the number for a new connection. It is greater than all numbers that
+	// NextTerm returns a new term, for a session or a loaded Entry. It is greater than all terms that
 	// were returned before for the cluster.
 	NextTerm(ctx context.Context, cluster string) (uint64, error)
 }
@@ -58,7 +58,7 @@ type Store interface {
 // Version orders the Entries of a cluster: by Term, then by Seq. All Entries of a term have
 // the same Epoch.
 type Version struct {
-	// Term is the number of the connection; see Store.NextTerm.
+	// Term orders the sessions of the cluster; see Store.NextTerm.
 	Term uint64
 	// Epoch identifies the agent process in which Seq counts.
 	Epoch uint64

@@ -13,9 +13,10 @@ import (
 type Report struct {
 	// Cluster is the name of the cluster's ClusterAgent, also if a client asked by address.
 	Cluster, UID, KubernetesVersion, AgentVersion string
-	// Term is the number of the session that delivered it; see cache.Version.
+	// Term orders the sessions of a cluster, and is part of the Version: each session has a higher one than those before,
+	// and so has a report that was loaded from the Store. See cache.Store.NextTerm.
 	Term uint64
-	// State may be nil in the last report of a cluster, if it expired and was dropped. Readers that wait for a
+	// State is nil if it was dropped: when the report expired, or when memory was needed. Readers that wait for a
 	// fresh report never get such a report.
 	State   *state.State
 	Summary state.Summary
@@ -61,7 +62,8 @@ func (r *Report) Fresh(now time.Time) bool { return r.State != nil && now.Before
 // Stale reports whether a section is out of date although reports arrive: it was observed more than
 // the TTL before the report was received. Usage has its own period, which may be longer than the
 // TTL, so it is stale only if reading it fails. Usage that is only partly readable (reason
-// Partial) is fresh. A section that never had data is not stale; its error describes it.
+// Partial) is fresh. A section that never had data is not stale; its error describes it. The State
+// must not be nil.
 func (r *Report) Stale() bool {
 	for name, s := range r.State.Sections {
 		usage := state.SectionName(name) == state.SectionUsage

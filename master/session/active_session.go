@@ -38,7 +38,7 @@ type activeSession struct {
 	reports int
 	// releaseHandshake releases the slot of Limits.Handshakes. It may be called several times.
 	releaseHandshake func()
-	// frames has the messages of the present snapshot.
+	// frames has the frames of the snapshot that is being received.
 	frames snapshotFrames
 }
 
@@ -72,12 +72,12 @@ func (a *activeSession) messages() <-chan dial.Message {
 
 func (a *activeSession) expiresAt() time.Time { return a.grantedAt.Add(a.Grant.Duration) }
 
-// addFacts adds the facts of an open session. A pause of this process since the last message does not count as
-// silence of the agent.
-func (a *activeSession) addFacts(f *facts, spec Cluster) {
-	f.period, f.duration, f.expiresAt, f.renewing = a.Grant.Period, a.Grant.Duration, a.expiresAt(), a.renewing
-	f.lastReceived = later(a.lastReceived, a.LastReceivedAt()).Add(a.sessions.pauses.total(f.now) - a.pausedBefore)
-	f.outdated = !a.cluster.sameSession(spec) || spec.ExpectedUID != "" && spec.ExpectedUID != a.Identity.ClusterUID
+// addInputs sets the inputs that describe the open session. A pause of this process since the last message does not
+// count as silence of the agent.
+func (a *activeSession) addInputs(in *inputs, spec Cluster) {
+	in.period, in.duration, in.expiresAt, in.renewing = a.Grant.Period, a.Grant.Duration, a.expiresAt(), a.renewing
+	in.lastReceived = later(a.lastReceived, a.LastReceivedAt()).Add(a.sessions.pauses.total(in.now) - a.pausedBefore)
+	in.outdated = !a.cluster.sameSession(spec) || spec.ExpectedUID != "" && spec.ExpectedUID != a.Identity.ClusterUID
 }
 
 // silence returns the time since the last processed message, without pauses of this process.
@@ -179,7 +179,7 @@ func (a *activeSession) acquireCPU(ctx context.Context) (release func(), err err
 
 // compact returns a copy of s that also has its objects in compact form, some kilobytes instead of some
 // hundred. Decoding 300 containers again takes about a millisecond. A snapshot that was just received is kept
-// as its encoded messages. On an error compact returns s.
+// as its frames. On an error compact returns s.
 func (a *activeSession) compact(ctx context.Context, s *state.State) *state.State {
 	if a.frames.frames != nil {
 		return a.receiver.CompactAs(a.sessions.codec, a.frames.frames)

@@ -19,13 +19,13 @@ func backoff(failures int, random float64) time.Duration {
 	return time.Duration(random * float64(ceiling))
 }
 
-// More than maxResyncs within resyncWindow count as a failure of the agent.
 const (
+	// More than maxResyncs within resyncWindow count as a failure of the agent.
 	maxResyncs   = 3
 	resyncWindow = 10 * time.Minute
-	// refusalWindow is how long the failures of a cluster that exceeded its memory limit are counted on,
-	// although it sent valid reports.
-	refusalWindow = 10 * time.Minute
+	// overBudgetWindow is how long a valid report does not reset the number of failures of a cluster that has exceeded
+	// its memory limit.
+	overBudgetWindow = 10 * time.Minute
 )
 
 // attempts is what the attempts of a cluster, to open a session or to request a summary, leave for the next.
@@ -37,8 +37,8 @@ type attempts struct {
 	retryAt  time.Time
 	failures int
 	resyncs  resyncCounter
-	// refusedAt is when the cluster last exceeded its memory limit.
-	refusedAt time.Time
+	// overBudgetAt is when the cluster last exceeded its memory limit.
+	overBudgetAt time.Time
 
 	// uid is the UID of the cluster whose agent answered first.
 	uid string
@@ -54,7 +54,7 @@ type attempts struct {
 // cause.
 func (a *attempts) resetOnChange(generation int64) {
 	if a.generation != generation {
-		a.generation, a.failures, a.resyncs, a.refusedAt, a.retryAt = generation, 0, resyncCounter{}, time.Time{}, time.Time{}
+		a.generation, a.failures, a.resyncs, a.overBudgetAt, a.retryAt = generation, 0, resyncCounter{}, time.Time{}, time.Time{}
 	}
 }
 
@@ -64,7 +64,7 @@ func (a *attempts) add(e sessionEnd, now time.Time, random func() float64) outco
 		a.resyncs.add(now)
 	}
 	if e.overBudget {
-		a.refusedAt = now
+		a.overBudgetAt = now
 	}
 	next := outcomeOf(e, a.resyncs.exceeded(now))
 	a.noBase, a.resume = !next.keepBase, Info{}
@@ -76,7 +76,7 @@ func (a *attempts) add(e sessionEnd, now time.Time, random func() float64) outco
 	return next
 }
 
-// succeeded records a report.
+// succeeded records that a valid report was received.
 func (a *attempts) succeeded(now time.Time) {
 	a.noBase, a.failing = false, false
 	if !a.resyncs.exceeded(now) {
@@ -94,7 +94,7 @@ func (a *attempts) endBackoff(now time.Time) {
 // recently: the first report of such a cluster may be small and valid each time, and back-off has to grow all
 // the same.
 func (a *attempts) resetFailures(now time.Time) {
-	if a.refusedAt.IsZero() || now.Sub(a.refusedAt) >= refusalWindow {
+	if a.overBudgetAt.IsZero() || now.Sub(a.overBudgetAt) >= overBudgetWindow {
 		a.failures = 0
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Await returns a fresh report of the cluster: the present one if it is fresh, or else the next one. It
+// Await returns a fresh report of the cluster: the current one if it is fresh, or else the next one. It
 // registers demand. The error is ErrNotFound, ErrSuspended, ErrStopping, an *UnreachableError, or a
 // *NoReportError if the context ended first. While there is a fresh report, changes of the Registry have an
 // effect only after Sync.
@@ -40,7 +40,7 @@ func (s *Sessions) Await(ctx context.Context, name string) (*Report, error) {
 	return r, err
 }
 
-// cachedReport returns the present report and registers demand, or returns nil if there is no fresh report.
+// cachedReport returns the current report and registers demand, or returns nil if there is no fresh report.
 // It does not read the Registry, which would take long compared with a cached response.
 func (s *Sessions) cachedReport(name string, now time.Time) *Report {
 	c := s.cluster(name)

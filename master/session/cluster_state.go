@@ -107,14 +107,14 @@ func (c *clusterState) notifyReaders() {
 	c.changed = make(chan struct{})
 }
 
-// publish sets the present report, and wakes readers. c.mu must be held.
+// publish sets the current report, and wakes readers. c.mu must be held.
 func (c *clusterState) publish(r *Report) {
 	c.report = r
 	c.status.setReport(r)
 	c.notifyReaders()
 }
 
-// commitReportSize sets the reserved memory to the size of the present report, when no session is open.
+// commitReportSize sets the reserved memory to the size of the current report, when no session is open.
 func (c *clusterState) commitReportSize() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -175,25 +175,26 @@ func (c *clusterState) blockedReason() string {
 	return ""
 }
 
-// addFacts adds the facts that the cluster's state has, and returns the Registry's entry. From now on a change
-// makes the state dirty. f.open must be set before.
-func (c *clusterState) addFacts(f *facts) Cluster {
+// addInputs sets the inputs that the clusterState knows, and returns the Registry's entry. in.open must be set before.
+// It clears dirty, so that a later change sets it again. It reschedules a due summary that is not needed, because a
+// session is open or wanted, or not allowed.
+func (c *clusterState) addInputs(in *inputs) Cluster {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dirty = false
-	f.blockedReason, f.mustRelease = c.blockedReason(), c.releaseErr != nil
-	f.demand, f.demandUntil = c.demand.at(f.now, c.spec)
+	in.blockedReason, in.mustRelease = c.blockedReason(), c.releaseErr != nil
+	in.demand, in.demandUntil = c.demand.at(in.now, c.spec)
 	if c.report != nil && c.report.State != nil {
-		f.hasReport, f.evictAt = true, c.report.ExpiresAt
-		if f.demand {
-			f.evictAt = f.evictAt.Add(cache.ResumeWindow)
+		in.hasReport, in.evictAt = true, c.report.ExpiresAt
+		if in.demand {
+			in.evictAt = in.evictAt.Add(cache.ResumeWindow)
 		}
 	}
-	if c.releaseSummary != nil && (f.demand || f.open || f.blockedReason != "") {
+	if c.releaseSummary != nil && (in.demand || in.open || in.blockedReason != "") {
 		c.takeSummary()()
 		c.scheduleSummary()
 	}
-	f.summaryDue = c.releaseSummary != nil
+	in.summaryDue = c.releaseSummary != nil
 	return c.spec
 }
 
@@ -246,8 +247,8 @@ func (c *clusterState) requestSummary(release func()) {
 	c.wakeWorker()
 }
 
-// takeSummary returns the function that releases the slot of the due summary, which is no longer due. c.mu must
-// be held.
+// takeSummary takes over the due summary: it is no longer due, and the caller must call release, which releases its
+// slot. c.mu must be held.
 func (c *clusterState) takeSummary() (release func()) {
 	release, c.releaseSummary = c.releaseSummary, nil
 	return release

@@ -1,6 +1,6 @@
 package session
 
-// Current is the present report and status of a cluster. Reading it does not create demand.
+// Current is the current report and status of a cluster. Reading it does not create demand.
 type Current struct {
 	// Report is the last report, or nil if there was none yet. It may have expired, and its State may
 	// have been dropped.
@@ -12,7 +12,7 @@ type Current struct {
 	Changed <-chan struct{}
 }
 
-// Current returns the present report and status of a cluster, and false if the Registry has no
+// Current returns the current report and status of a cluster, and false if the Registry has no
 // cluster of that name.
 func (s *Sessions) Current(name string) (Current, bool) {
 	c := s.cluster(name)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestCurrentIsNoDemandAndSignalsChanges(t *testing.T) {
+func TestCurrentCreatesNoDemandAndSignalsChanges(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		if _, known := m.sessions.Current("nowhere"); known {
 			t.Error("Current returned true for an unregistered cluster")

@@ -6,8 +6,8 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// facts is the input of decide: everything that determines the next action of a worker.
-type facts struct {
+// inputs has everything that determines the next action of a worker.
+type inputs struct {
 	now time.Time
 
 	// Of the process and the Registry:
@@ -103,55 +103,55 @@ type decision struct {
 }
 
 // decide returns the next action of a worker.
-func decide(f facts) decision {
+func decide(in inputs) decision {
 	switch {
-	case f.mustRelease:
+	case in.mustRelease:
 		return decision{action: actionReleaseMemory}
-	case f.dialing != purposeNone:
-		return f.decideDialing()
-	case f.open:
-		return f.decideOpen()
+	case in.dialing != purposeNone:
+		return in.decideDialing()
+	case in.open:
+		return in.decideOpen()
 	}
-	return f.decideClosed()
+	return in.decideClosed()
 }
 
 // endReason returns why the session or dial must end, or "" if it may continue.
-func (f facts) endReason() string {
+func (in inputs) endReason() string {
 	switch {
-	case f.stopping:
+	case in.stopping:
 		return endStopping
-	case f.blockedReason != "":
-		return f.blockedReason
-	case f.outdated:
+	case in.blockedReason != "":
+		return in.blockedReason
+	case in.outdated:
 		return endChanged
 	}
 	return ""
 }
 
-func (f facts) decideDialing() decision {
-	if reason := f.endReason(); reason != "" {
+func (in inputs) decideDialing() decision {
+	if reason := in.endReason(); reason != "" {
 		return decision{action: actionCancelDial, reason: reason}
 	}
-	if f.dialing == purposeSummary && f.demand {
+	if in.dialing == purposeSummary && in.demand {
 		return decision{action: actionCancelDial}
 	}
 	return decision{action: actionWait}
 }
 
-func (f facts) decideOpen() decision {
-	if reason := f.endReason(); reason != "" {
+func (in inputs) decideOpen() decision {
+	if reason := in.endReason(); reason != "" {
 		return decision{action: actionStop, reason: reason}
 	}
-	timeout := wire.SilenceTimeout(f.period)
-	silentAt, overrunAt := f.lastReceived.Add(timeout), f.expiresAt.Add(timeout)
-	renewAt := f.expiresAt.Add(-f.duration / 6)
-	renewable := f.demand && !f.renewing && f.now.Before(f.expiresAt)
+	timeout := wire.SilenceTimeout(in.period)
+	silentAt, overrunAt := in.lastReceived.Add(timeout), in.expiresAt.Add(timeout)
+	renewAt := in.expiresAt.Add(-in.duration / 6)
+	renewable := in.demand && !in.renewing && in.now.Before(in.expiresAt)
 	switch {
-	case !f.now.Before(silentAt):
+	case !in.now.Before(silentAt):
 		return decision{action: actionAbort, reason: endSilent}
-	case !f.now.Before(overrunAt):
+	case !in.now.Before(overrunAt):
 		return decision{action: actionAbort, reason: endOverrun}
-	case renewable && !f.now.Before(renewAt):
+	case renewable && !in.now.Before(renewAt):
 		return decision{action: actionRenew}
 	case renewable:
 		return waitUntil(silentAt, overrunAt, renewAt)
@@ -159,29 +159,29 @@ func (f facts) decideOpen() decision {
 	return waitUntil(silentAt, overrunAt)
 }
 
-func (f facts) decideClosed() decision {
-	evictAt := f.evictAt
-	if !f.hasReport {
+func (in inputs) decideClosed() decision {
+	evictAt := in.evictAt
+	if !in.hasReport {
 		evictAt = time.Time{}
 	}
 	switch {
-	case f.stopping:
+	case in.stopping:
 		return decision{action: actionExit}
-	case f.blockedReason != "" && f.failing:
+	case in.blockedReason != "" && in.failing:
 		return decision{action: actionClearBackoff}
-	case f.blockedReason != "":
+	case in.blockedReason != "":
 		return decision{action: actionExit}
-	case f.hasReport && !f.now.Before(f.evictAt):
+	case in.hasReport && !in.now.Before(in.evictAt):
 		return decision{action: actionEvict}
-	case f.demand && f.now.Before(f.retryAt):
-		return waitUntil(f.retryAt, f.demandUntil, evictAt)
-	case f.demand:
+	case in.demand && in.now.Before(in.retryAt):
+		return waitUntil(in.retryAt, in.demandUntil, evictAt)
+	case in.demand:
 		return decision{action: actionDial}
-	case f.failing:
+	case in.failing:
 		return decision{action: actionClearBackoff}
-	case f.summaryDue:
+	case in.summaryDue:
 		return decision{action: actionRequestSummary}
-	case f.hasReport:
+	case in.hasReport:
 		return waitUntil(evictAt)
 	}
 	return decision{action: actionExit}

@@ -14,60 +14,60 @@ var t0 = time.Unix(1_800_000_000, 0)
 
 func at(d time.Duration) time.Time { return t0.Add(d) }
 
-// closed returns the facts of a cluster without a dial or session, at t0.
-func closed(change ...func(*facts)) facts {
-	f := facts{now: t0}
+// closed returns the inputs of a cluster without a dial or session, at t0.
+func closed(change ...func(*inputs)) inputs {
+	in := inputs{now: t0}
 	for _, c := range change {
-		c(&f)
+		c(&in)
 	}
-	return f
+	return in
 }
 
-// reporting returns the facts of a session with a duration of 60 s and a period of 5 s, at the given time
+// reporting returns the inputs of a session with a duration of 60 s and a period of 5 s, at the given time
 // after its start, with a message just received.
-func reporting(passed time.Duration, change ...func(*facts)) facts {
-	f := facts{now: at(passed), open: true, period: 5 * time.Second, duration: time.Minute, expiresAt: at(time.Minute), lastReceived: at(passed)}
+func reporting(passed time.Duration, change ...func(*inputs)) inputs {
+	in := inputs{now: at(passed), open: true, period: 5 * time.Second, duration: time.Minute, expiresAt: at(time.Minute), lastReceived: at(passed)}
 	for _, c := range change {
-		c(&f)
+		c(&in)
 	}
-	return f
+	return in
 }
 
-func dialing(p purpose, change ...func(*facts)) facts {
-	return closed(append(change, func(f *facts) { f.dialing = p })...)
+func dialing(p purpose, change ...func(*inputs)) inputs {
+	return closed(append(change, func(in *inputs) { in.dialing = p })...)
 }
 
-func withDemand(f *facts) { f.demand = true }
-func stopping(f *facts)   { f.stopping = true }
-func outdated(f *facts)   { f.outdated = true }
-func failing(f *facts)    { f.failing, f.retryAt = true, at(8*time.Second) }
-func summaryDue(f *facts) { f.summaryDue = true }
-func renewing(f *facts)   { f.renewing = true }
-func suspended(f *facts) {
-	f.blockedReason = endSuspended
+func withDemand(in *inputs) { in.demand = true }
+func stopping(in *inputs)   { in.stopping = true }
+func outdated(in *inputs)   { in.outdated = true }
+func failing(in *inputs)    { in.failing, in.retryAt = true, at(8*time.Second) }
+func summaryDue(in *inputs) { in.summaryDue = true }
+func renewing(in *inputs)   { in.renewing = true }
+func suspended(in *inputs) {
+	in.blockedReason = endSuspended
 }
 
-func wantedUntil(d time.Duration) func(*facts) {
-	return func(f *facts) { f.demand, f.demandUntil = true, at(d) }
+func wantedUntil(d time.Duration) func(*inputs) {
+	return func(in *inputs) { in.demand, in.demandUntil = true, at(d) }
 }
 
-func reportUntil(d time.Duration) func(*facts) {
-	return func(f *facts) { f.hasReport, f.evictAt = true, at(d) }
+func reportUntil(d time.Duration) func(*inputs) {
+	return func(in *inputs) { in.hasReport, in.evictAt = true, at(d) }
 }
 
-func lastReceivedAt(d time.Duration) func(*facts) {
-	return func(f *facts) { f.lastReceived = at(d) }
+func lastReceivedAt(d time.Duration) func(*inputs) {
+	return func(in *inputs) { in.lastReceived = at(d) }
 }
 
-func retryAfter(d time.Duration) func(*facts) {
-	return func(f *facts) { f.retryAt = at(d) }
+func retryAfter(d time.Duration) func(*inputs) {
+	return func(in *inputs) { in.retryAt = at(d) }
 }
 
 func waitFor(d time.Duration) decision { return decision{action: actionWait, until: at(d)} }
 
 var decisions = map[string]struct {
-	facts facts
-	want  decision
+	inputs inputs
+	want   decision
 }{
 	"nothing to do":                                      {closed(), decision{action: actionExit}},
 	"demand dials":                                       {closed(withDemand), decision{action: actionDial}},
@@ -112,7 +112,7 @@ var decisions = map[string]struct {
 
 func TestDecide(t *testing.T) {
 	for name, tc := range decisions {
-		if got := decide(tc.facts); got != tc.want {
+		if got := decide(tc.inputs); got != tc.want {
 			t.Errorf("%s: got %+v, want %+v", name, got, tc.want)
 		}
 	}

@@ -39,8 +39,8 @@ type dialResult struct {
 
 	summary *dial.Summary
 	failure *dial.Failure
-	// cancelled reports whether the dial was cancelled or has to be repeated. There is no session then, and
-	// the failure has no meaning.
+	// cancelled reports whether the dial was cancelled, or has to be repeated because this process was paused.
+	// There is no session then, and the failure has no meaning.
 	cancelled bool
 }
 

@@ -5,7 +5,7 @@
 //
 // Each cluster has a clusterState, which holds everything that readers see, under its lock. A cluster with
 // work to do also has a goroutine, the worker, which owns its dial (pendingDial) and its session
-// (activeSession). The worker collects facts, and pure functions decide what it does next: decide for its next
+// (activeSession). The worker collects inputs, and pure functions decide what it does next: decide for its next
 // action, outcomeOf for what follows the end of a session.
 //
 // Package dial opens the connections, package admission limits how much is done at a time, and package
@@ -20,7 +20,7 @@
 //     after a request. A cluster with demand and without a session is dialed even if its report is still
 //     fresh.
 //   - A session with demand is renewed after five sixths of its duration. A session without demand expires.
-//     If there is demand when a session has expired, the agent is dialed immediately, with the present State
+//     If there is demand when a session has expired, the agent is dialed immediately, with the current State
 //     as its base and under the same session ID.
 //   - A failed attempt is repeated with exponential back-off. Requests during back-off fail immediately with
 //     the last failure. Back-off without demand ends, and the cluster becomes idle.

@@ -84,7 +84,7 @@ func TestEventHandlersGetDecodedObjectsOfASnapshot(t *testing.T) {
 	})
 }
 
-func TestFailedDialIsNoSessionEndEvent(t *testing.T) {
+func TestFailedDialCausesNoSessionEndEvent(t *testing.T) {
 	var log eventLog
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		m.register("unreachable")

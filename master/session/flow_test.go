@@ -243,7 +243,7 @@ func TestUnknownClusterIsNotFound(t *testing.T) {
 	})
 }
 
-func TestWatchIsDemand(t *testing.T) {
+func TestWatchCreatesDemand(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		a := m.addCluster("a")
 		release := m.sessions.Watch("a")

@@ -42,7 +42,7 @@ func newHeapMeter() *heapMeter {
 	return h
 }
 
-// reset collects garbage and makes the present size of the heap the baseline.
+// reset collects garbage and makes the current size of the heap the baseline.
 func (h *heapMeter) reset() {
 	runtime.GC()
 	h.baseline.Store(liveHeap())

@@ -145,7 +145,7 @@ func TestDecompressionBombsAreRefused(t *testing.T) {
 	}
 }
 
-func TestBackoffOfARefusedClusterGrows(t *testing.T) {
+func TestBackoffOfAClusterOverItsMemoryLimitGrows(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		small := statetest.New(9, 1, 2).State
 		a := m.addClusterWithHandler("a", func(c *agentConn) {

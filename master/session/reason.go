@@ -41,17 +41,27 @@ const (
 // End reasons of sessions: values of status.session.lastEndReason. If the agent ends a session, the value is
 // the text of its wire.EndReason.
 const (
-	endExpired   = "expired"
+	// endExpired means that the duration of the session was over.
+	endExpired = "expired"
+	// endSuspended, endDeleted, endChanged and endInvalid mean that the ClusterAgent was suspended, deleted or
+	// changed, or is invalid.
 	endSuspended = "suspended"
 	endDeleted   = "deleted"
 	endChanged   = "changed"
 	endInvalid   = "invalid"
-	endStopping  = "master stopping"
-	endSilent    = "silent"
-	endOverrun   = "overrun"
-	endLost      = "connection lost"
-	endResync    = "resync"
-	endRefused   = "refused"
+	// endStopping means that the master was shutting down.
+	endStopping = "master stopping"
+	// endSilent means that no message of the agent was received for wire.SilenceTimeout.
+	endSilent = "silent"
+	// endOverrun means that the agent did not end the session when it expired.
+	endOverrun = "overrun"
+	// endLost means that the connection broke.
+	endLost = "connection lost"
+	// endResync means that a message of the agent was invalid or could not be applied.
+	endResync = "resync"
+	// endRefused means that the master refused the agent's grant for a renewal, or that the cluster exceeded its memory
+	// limit.
+	endRefused = "refused"
 	// endPaused means that the connection broke while this process was paused.
 	endPaused = "master paused"
 )

@@ -128,7 +128,7 @@ func (w *worker) publish(ctx context.Context, r *Report) {
 	w.storeWriter(ctx).Save(storeEntry(r, c.demandEnd(r.ReceivedAt)), a.Grant.Period)
 }
 
-// demandEnd returns when the present demand ends.
+// demandEnd returns when the current demand ends.
 func (c *clusterState) demandEnd(now time.Time) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -48,7 +48,7 @@ func TestClusterCreatedSuspendedIsNotDialed(t *testing.T) {
 	})
 }
 
-func TestRequestForASuspendedClusterIsNoDemand(t *testing.T) {
+func TestRequestForASuspendedClusterCreatesNoDemand(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		m.addCluster("a", func(c *Cluster) { c.Suspended = true })
 		if _, err := m.await("a", time.Second); !errors.Is(err, ErrSuspended) {

@@ -88,8 +88,8 @@ func (c *clusterState) restoreLocked(e cache.Entry, r *Report, now time.Time) {
 	c.publish(r)
 }
 
-// shouldRestore reports whether an entry is of the expected cluster, and newer than the present report. An
-// entry of the same version is restored if the State of the present report was dropped and the entry is
+// shouldRestore reports whether an entry is of the expected cluster, and newer than the current report. An
+// entry of the same version is restored if the State of the current report was dropped and the entry is
 // fresh. c.mu must be held.
 func (c *clusterState) shouldRestore(e cache.Entry, now time.Time) bool {
 	if expected := cmp.Or(c.spec.ExpectedUID, c.attempts.uid); expected != "" && expected != e.UID {

@@ -30,7 +30,7 @@ type outcome struct {
 	// demand is dialed immediately.
 	backOff bool
 	failure *dial.Failure
-	// keepBase reports whether the present State may be the base of the next session.
+	// keepBase reports whether the current State may be the base of the next session.
 	keepBase bool
 	// keepSession reports whether the next session has the same ID.
 	keepSession bool

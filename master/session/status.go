@@ -24,7 +24,7 @@ type Status struct {
 	// Binding is the channel binding of the last handshake.
 	Binding dial.Binding
 
-	// Session is the present session, or the last one. Its Phase is the present phase.
+	// Session is the current session, or the last one. Its Phase is the current phase.
 	Session Info
 	// LastEndReason is the reason for the end of the previous session, or "" if there was none.
 	LastEndReason string

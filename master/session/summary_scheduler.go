@@ -25,7 +25,7 @@ func newSummaryScheduler(slots *admission.Semaphore) *summaryScheduler {
 	return &summaryScheduler{slots: slots, wake: make(chan struct{}, 1), due: map[*clusterState]time.Time{}}
 }
 
-// schedule sets when the cluster's next summary is due. It replaces an earlier time.
+// schedule sets when the cluster's next summary is due, instead of the time that was scheduled before.
 func (s *summaryScheduler) schedule(c *clusterState, at time.Time) {
 	s.mu.Lock()
 	s.due[c] = at

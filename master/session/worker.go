@@ -39,7 +39,7 @@ func (w *worker) run(ctx context.Context) {
 	defer timer.Stop()
 	done := ctx.Done()
 	for {
-		d := decide(w.facts(ctx, time.Now()))
+		d := decide(w.inputs(ctx, time.Now()))
 		switch {
 		case d.action == actionExit && w.finish(ctx):
 			return
@@ -64,19 +64,19 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
-// facts returns the present facts.
-func (w *worker) facts(ctx context.Context, now time.Time) facts {
-	f := facts{now: now, stopping: ctx.Err() != nil, open: w.active != nil}
-	spec := w.cluster.addFacts(&f)
+// inputs returns what decide needs to know at a time.
+func (w *worker) inputs(ctx context.Context, now time.Time) inputs {
+	in := inputs{now: now, stopping: ctx.Err() != nil, open: w.active != nil}
+	spec := w.cluster.addInputs(&in)
 	w.attempts.resetOnChange(spec.Generation)
-	f.failing, f.retryAt = w.attempts.failing, w.attempts.retryAt
+	in.failing, in.retryAt = w.attempts.failing, w.attempts.retryAt
 	if w.dialing != nil {
-		f.dialing, f.outdated = w.dialing.purpose, w.dialing.outdatedBy(spec)
+		in.dialing, in.outdated = w.dialing.purpose, w.dialing.outdatedBy(spec)
 	}
 	if w.active != nil {
-		w.active.addFacts(&f, spec)
+		w.active.addInputs(&in, spec)
 	}
-	return f
+	return in
 }
 
 // perform performs an action other than actionWait and actionExit.

@@ -87,7 +87,7 @@ func TestSemaphoreCountsWaiters(t *testing.T) {
 	})
 }
 
-func TestSemaphoreIsNotOvertakenByWaitersThatNeedLess(t *testing.T) {
+func TestWaiterIsNotOvertakenByLaterOnesThatNeedLess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewSemaphore(10)
 		release, _ := s.Acquire(t.Context(), 6, nil)

@@ -38,15 +38,15 @@ type Conn struct {
 
 	// messages has the received messages in order, and the errors of reading and decoding them.
 	messages chan Message
-	// connected ends when the connection is closed. Reads and writes wait on it.
+	// connected ends when disconnect is called, after the connection was closed. It is the context of reads and writes.
 	connected  context.Context
 	disconnect context.CancelFunc
-	// receiving ends when Close is called. Waiting for memory, decoding and delivery end with it.
-	receiving context.Context
-	dismiss   context.CancelFunc
-	reader    sync.WaitGroup
-	startOnce sync.Once
-	// lastReceived is the time from openedAt to the last received part of a message, also of one that was not
+	// receiving ends when Close calls stopReceiving. Waiting for memory, decoding and delivery end with it.
+	receiving     context.Context
+	stopReceiving context.CancelFunc
+	reader        sync.WaitGroup
+	startOnce     sync.Once
+	// lastReceived is the time from openedAt until the last received part of a message, also of one that was not
 	// decoded yet.
 	openedAt     time.Time
 	lastReceived atomic.Int64
@@ -55,7 +55,7 @@ type Conn struct {
 // Message is a message of the agent, or an error.
 type Message struct {
 	Message wire.AgentMessage
-	// Data is the encoded message.
+	// Data is the frame of the message, as it was received.
 	Data       []byte
 	ReceivedAt time.Time
 	// Err is the error that ends the connection. It is an ErrResync if the agent sent an invalid message.
@@ -77,7 +77,7 @@ func (d *Dialer) newConn(ctx context.Context, ws *websocket.Conn, netConn net.Co
 	ws.SetReadLimit(wire.MaxFrame)
 	c := &Conn{ws: ws, codec: d.Codec, memory: d.Memory, netConn: netConn, openedAt: time.Now(), messages: make(chan Message)}
 	c.connected, c.disconnect = context.WithCancel(context.WithoutCancel(ctx))
-	c.receiving, c.dismiss = context.WithCancel(c.connected)
+	c.receiving, c.stopReceiving = context.WithCancel(c.connected)
 	return c
 }
 
@@ -124,7 +124,7 @@ func (c *Conn) discard() {
 	}
 }
 
-// readSingle reads a websocket message that has exactly one message, as required in the handshake.
+// readSingle reads a websocket message that must have exactly one frame, as the handshake requires.
 func (c *Conn) readSingle(ctx context.Context) (first Message) {
 	n := 0
 	data, err := c.read(ctx)
@@ -190,7 +190,7 @@ func (c *Conn) acquireRead(ctx context.Context) (release func(), err error) {
 	return c.memory.AcquireRead(ctx)
 }
 
-// decode yields the messages in a websocket message, and decodes each one when the one before it was
+// decode yields the messages of the frames in a websocket message, and decodes each one when the one before it was
 // processed. It ends with the first error, and when ctx ends.
 func (c *Conn) decode(ctx context.Context, data []byte, err error) iter.Seq[Message] {
 	return func(yield func(Message) bool) {
@@ -215,7 +215,7 @@ func (c *Conn) decode(ctx context.Context, data []byte, err error) iter.Seq[Mess
 	}
 }
 
-// decodePart decodes one message when the memory of messages allows it. The error is that of ctx if it ended
+// decodePart decodes one frame when the memory of messages allows it. The error is that of ctx if it ended
 // before.
 func (c *Conn) decodePart(ctx context.Context, data []byte) Message {
 	m := Message{Data: data, Err: ctx.Err()}
@@ -251,7 +251,7 @@ func (c *Conn) TryWrite(m wire.MasterMessage) { _ = c.write(m) }
 
 // Close sends the close frame and returns when the connection is closed. No message is delivered afterwards.
 func (c *Conn) Close(code websocket.StatusCode, reason string) {
-	c.dismiss()
+	c.stopReceiving()
 	c.startOnce.Do(func() { c.reader.Go(c.discard) })
 	force := time.AfterFunc(closeTimeout, func() { _ = c.netConn.Close() })
 	defer force.Stop()

@@ -191,7 +191,7 @@ func (h *handshake) refuse(f *Failure) *Failure {
 	return h.fail(f)
 }
 
-// fail closes the connection with a code and text for f, and returns f.
+// fail closes the connection, with f in the close frame, and returns f.
 func (h *handshake) fail(f *Failure) *Failure {
 	code := websocket.StatusPolicyViolation
 	if f.Reason == ProtocolError {

@@ -67,7 +67,7 @@ type SessionRequest struct {
 	Period, Duration time.Duration
 	// CacheTTL is how long a report may be served. The agent must grant a shorter period.
 	CacheTTL time.Duration
-	// Base is the present State, on which the first report may be based, or nil.
+	// Base is the current State, on which the first report may be based, or nil.
 	Base *state.State
 }
 

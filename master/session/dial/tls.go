@@ -22,10 +22,10 @@ type TLS struct {
 }
 
 // pinError is the error for an agent whose key is not pinned.
-type pinError struct{ shown string }
+type pinError struct{ presented string }
 
 func (e *pinError) Error() string {
-	return fmt.Sprintf("the agent's key is not pinned: its SHA-256 is %s", e.shown)
+	return fmt.Sprintf("the agent's key is not pinned: its SHA-256 is %s", e.presented)
 }
 
 // config returns the client configuration for an endpoint with the given host.
@@ -70,15 +70,15 @@ func decodePins(hexes []string) ([][]byte, error) {
 // private key.
 func verifyPin(s tls.ConnectionState, pins [][]byte) error {
 	if len(s.PeerCertificates) == 0 {
-		return &pinError{shown: "none"}
+		return &pinError{presented: "none"}
 	}
-	shown := sha256.Sum256(s.PeerCertificates[0].RawSubjectPublicKeyInfo)
+	key := sha256.Sum256(s.PeerCertificates[0].RawSubjectPublicKeyInfo)
 	matches := 0
 	for _, pin := range pins {
-		matches |= subtle.ConstantTimeCompare(pin, shown[:])
+		matches |= subtle.ConstantTimeCompare(pin, key[:])
 	}
 	if matches == 0 {
-		return &pinError{shown: hex.EncodeToString(shown[:])}
+		return &pinError{presented: hex.EncodeToString(key[:])}
 	}
 	return nil
 }

@@ -40,7 +40,7 @@ func (s *Store) Load(ctx context.Context, cluster string, ttl time.Duration, urg
 	return s.store.Load(timed, cluster, ttl)
 }
 
-// NextTerm returns the term of a new session: from the cache.Store, or if that fails from a local counter.
+// NextTerm returns a new term: from the cache.Store, or if that fails from a local counter.
 func (s *Store) NextTerm(ctx context.Context, cluster string) uint64 {
 	timed, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
