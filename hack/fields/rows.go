@@ -74,6 +74,17 @@ func fieldWriter(s *source, in reflect.Type, f reflect.StructField) (nested refl
 		call("Int", value)
 	case t.Kind() == reflect.Int32, t.Kind() == reflect.Uint16:
 		call("Int", "int64("+value+")")
+	default:
+		return containerWriter(s, in, f, name, option)
+	}
+	return nil
+}
+
+// containerWriter generates the statements for a field that is a list, a pointer or a struct. It returns the struct
+// that the field contains.
+func containerWriter(s *source, in reflect.Type, f reflect.StructField, name, option string) (nested reflect.Type) {
+	t, value, omit := f.Type, "o."+f.Name, option != ""
+	switch {
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.String && omit:
 		s.line("w.strings(%q, %s)", name, value)
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct && omit:
@@ -101,7 +112,7 @@ func fieldWriter(s *source, in reflect.Type, f reflect.StructField) (nested refl
 		object(s, name, t, "&"+value)
 		return t
 	default:
-		log.Fatalf("field %s of %s: hack/fields cannot write the type %s with the option %q; extend fieldWriter", f.Name, in, t, option)
+		log.Fatalf("field %s of %s: hack/fields cannot write the type %s with the option %q; extend containerWriter", f.Name, in, t, option)
 	}
 	return nil
 }

@@ -66,15 +66,17 @@ func (r *Report) Fresh(now time.Time) bool { return r.State != nil && now.Before
 // must not be nil.
 func (r *Report) Stale() bool {
 	for name, s := range r.State.Sections {
-		usage := state.SectionName(name) == state.SectionUsage
-		if s.ObservedAt.IsZero() || usage && (s.Error.Reason == "" || s.Error.Reason == state.ReasonPartial) {
-			continue
-		}
-		if r.ReceivedAt.Sub(s.ObservedAt) > r.TTL {
+		if StaleSection(state.SectionName(name), s, r.ReceivedAt, r.TTL) {
 			return true
 		}
 	}
 	return false
+}
+
+// StaleSection reports whether a section is out of date in a report that was received at a time, as Report.Stale says.
+func StaleSection(name state.SectionName, s state.Section, receivedAt time.Time, ttl time.Duration) bool {
+	hasOwnPeriod := name == state.SectionUsage && (s.Error.Reason == "" || s.Error.Reason == state.ReasonPartial)
+	return !s.ObservedAt.IsZero() && !hasOwnPeriod && receivedAt.Sub(s.ObservedAt) > ttl
 }
 
 // ResourceVersion returns <term>.<epoch>-<seq>. It changes with objects, usage and section errors,

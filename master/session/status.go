@@ -6,6 +6,7 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire"
+	"rollcall.dev/rollcall/master/report"
 	"rollcall.dev/rollcall/master/session/dial"
 )
 
@@ -54,10 +55,8 @@ type StaleSection struct {
 // section differs by some milliseconds, and its message by a port number. To keep Status equal, staleSection
 // returns before if the reason is the same and the time about the same.
 func staleSection(name state.SectionName, s state.Section, received time.Time, ttl time.Duration, before StaleSection) StaleSection {
-	// Usage has a period of its own, also if it is incomplete (Partial).
-	hasOwnPeriod := name == state.SectionUsage && (s.Error.Reason == "" || s.Error.Reason == state.ReasonPartial)
 	switch {
-	case s.ObservedAt.IsZero() || hasOwnPeriod || received.Sub(s.ObservedAt) <= ttl:
+	case !report.StaleSection(name, s, received, ttl):
 		return StaleSection{}
 	case s.Error.Reason == before.Error.Reason && s.ObservedAt.Sub(before.Since).Abs() < time.Second:
 		return before
