@@ -15,16 +15,17 @@ import (
 
 // Paths of the API server's files in the cluster's folder, names of users, and address ranges.
 const (
-	caFile              = "pki/ca.crt"
-	serverPairFile      = "pki/apiserver"
-	aggregatorPairFile  = "pki/front-proxy"
-	serviceAccountFile  = "pki/service-accounts.key"
-	auditPolicyFile     = "audit-policy.yaml"
-	auditLogFile        = "audit.log"
-	aggregatorUser      = "front-proxy"
-	adminUser           = "admin"
-	apiServerUse        = "apiserver"
-	serviceClusterCIDRs = "10.96.0.0/16,fd00:96::/112"
+	caFile             = "pki/ca.crt"
+	serverPairFile     = "pki/apiserver"
+	aggregatorPairFile = "pki/front-proxy"
+	serviceAccountFile = "pki/service-accounts.key"
+	auditPolicyFile    = "audit-policy.yaml"
+	auditLogFile       = "audit.log"
+	aggregatorUser     = "front-proxy"
+	adminUser          = "admin"
+	apiServerUse       = "apiserver"
+	serviceCIDR        = "10.96.0.0/16"
+	serviceCIDRV6      = "fd00:96::/112"
 )
 
 // prepareFiles writes the files that the API server and its clients read.
@@ -166,7 +167,7 @@ func (c *Cluster) apiServerArguments() []string {
 	arguments := []string{
 		"--bind-address=" + c.host,
 		"--advertise-address=" + c.host,
-		"--service-cluster-ip-range=" + serviceClusterCIDRs,
+		"--service-cluster-ip-range=" + serviceCIDR + "," + serviceCIDRV6,
 		"--tls-cert-file=" + c.dir.file(serverPairFile+".crt"),
 		"--tls-private-key-file=" + c.dir.file(serverPairFile+".key"),
 		"--client-ca-file=" + c.dir.file(caFile),

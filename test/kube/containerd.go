@@ -75,9 +75,13 @@ func (n *Node) startContainerd(ctx context.Context) error {
 	})
 }
 
-// networkConfiguration returns the CNI configuration: a bridge with addresses of podCIDR,
-// and host ports.
+// networkConfiguration returns the CNI configuration: a bridge with addresses of podCIDRs, and host ports.
 func (n *Node) networkConfiguration() ([]byte, error) {
+	ranges := [][]map[string]string{}
+	for _, cidr := range n.podCIDRs() {
+		ranges = append(ranges, []map[string]string{{"subnet": cidr}})
+	}
+	routes := []map[string]string{{"dst": "0.0.0.0/0"}, {"dst": "::/0"}}[:len(ranges)]
 	return json.Marshal(map[string]any{
 		"cniVersion": "0.4.0",
 		"name":       "pods",
@@ -86,8 +90,8 @@ func (n *Node) networkConfiguration() ([]byte, error) {
 				"type": "bridge", "bridge": "pods", "isGateway": true, "ipMasq": true, "hairpinMode": true,
 				"ipam": map[string]any{
 					"type":    "host-local",
-					"ranges":  [][]map[string]string{{{"subnet": podCIDR}}},
-					"routes":  []map[string]string{{"dst": "0.0.0.0/0"}},
+					"ranges":  ranges,
+					"routes":  routes,
 					"dataDir": "/run/pod-addresses",
 				},
 			},

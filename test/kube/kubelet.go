@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"sigs.k8s.io/yaml"
@@ -19,6 +20,7 @@ const (
 	kubeletHealthPort   = 10248
 	kubeletStopTimeout  = 20 * time.Second
 	podCIDR             = "10.244.0.0/24"
+	podCIDRV6           = "fd00:244::/64"
 	nodeUserPrefix      = "system:node:"
 	nodeGroup           = "system:nodes"
 	kubeProxyUser       = "system:kube-proxy"
@@ -48,13 +50,26 @@ func (n *Node) StartKubelet(ctx context.Context) error {
 		"--root-dir="+c.dir.file("kubelet"),
 		"--cert-dir="+c.dir.file("kubelet", "pki"),
 		"--hostname-override="+n.Name,
-		"--node-ip="+n.Address,
+		"--node-ip="+strings.Join(n.addresses(), ","),
 	)
 	if err != nil {
 		return err
 	}
 	health := fmt.Sprintf("http://%s:%d/healthz", n.Address, kubeletHealthPort)
 	return n.kubelet.WaitReady(ctx, func(ctx context.Context) error { return probeHTTP(ctx, health) })
+}
+
+// addresses returns the node's addresses, of one or of both IP families.
+func (n *Node) addresses() []string {
+	if n.AddressV6 == "" {
+		return []string{n.Address}
+	}
+	return []string{n.Address, n.AddressV6}
+}
+
+// podCIDRs returns the ranges of the pods' addresses, one for each of [Node.addresses].
+func (n *Node) podCIDRs() []string {
+	return []string{podCIDR, podCIDRV6}[:len(n.addresses())]
 }
 
 // StopKubelet stops the kubelet with SIGTERM, as a service manager does. Containers keep running.
@@ -127,7 +142,7 @@ func (n *Node) startKubeProxy() error {
 		"kind":               "KubeProxyConfiguration",
 		"mode":               "nftables",
 		"clientConnection":   map[string]any{"kubeconfig": kubeconfig},
-		"clusterCIDR":        podCIDR,
+		"clusterCIDR":        strings.Join(n.podCIDRs(), ","),
 		"hostnameOverride":   n.Name,
 		"oomScoreAdj":        0,
 		"conntrack":          map[string]any{"maxPerCore": 0, "min": 0}, // keeps the host's limit

@@ -19,10 +19,11 @@ import (
 )
 
 const (
-	maxMachines         = 250
-	machinePrefixLength = 30
-	cgroupMount         = "/sys/fs/cgroup"
-	cgroupPrefix        = "rollcall-machine-"
+	maxMachines           = 250
+	machinePrefixLength   = 30
+	machinePrefixLengthV6 = 64
+	cgroupMount           = "/sys/fs/cgroup"
+	cgroupPrefix          = "rollcall-machine-"
 )
 
 // machine isolates a cluster with a real node: it has a PID, a mount and a network namespace, and cgroups. Its first
@@ -34,8 +35,10 @@ type machine struct {
 	// index is unique on the host while reserved is open; it is part of the names of network devices and cgroups.
 	index    int
 	reserved net.Listener
-	// address is the machine's IP address, host the address of this host on the same link.
-	address, host string
+	// address is the machine's IP address, host the address of this host on the same link. The IPv6 addresses are empty
+	// if the host has no IPv6.
+	address, host     string
+	addressV6, hostV6 string
 
 	init *proc.Process
 	// Namespaces of init. Processes in the machine join them.
@@ -81,6 +84,10 @@ func reserveMachine() (*machine, error) {
 		m = &machine{
 			index: index, reserved: reserved,
 			address: fmt.Sprintf("198.18.%d.2", index), host: fmt.Sprintf("198.18.%d.1", index),
+		}
+		if _, err := os.Stat("/proc/net/if_inet6"); err == nil {
+			// 2001:2::/48 is reserved for the same purpose (RFC 5180).
+			m.addressV6, m.hostV6 = fmt.Sprintf("2001:2:0:%x::2", index), fmt.Sprintf("2001:2:0:%x::1", index)
 		}
 	}
 	if m == nil {
@@ -236,20 +243,28 @@ func (m *machine) connect() error {
 	device := m.device()
 	_, _ = output("ip", "link", "delete", device) // of a killed machine, unless the kernel has removed it
 	pid := fmt.Sprint(m.init.PID())
-	for _, line := range []string{
+	outside := []string{
 		"link add " + device + " type veth peer name eth0 netns " + pid,
 		fmt.Sprintf("address add %s/%d dev %s", m.host, machinePrefixLength, device),
 		"link set " + device + " up",
-	} {
+	}
+	inside := []string{
+		"link set lo up",
+		fmt.Sprintf("address add %s/%d dev eth0", m.address, machinePrefixLength),
+		"link set eth0 up",
+		// Processes in the node's network reach ClusterIPs: the kernel looks for a route before kube-proxy's rules apply.
+		"route add " + serviceCIDR + " dev eth0",
+	}
+	if m.addressV6 != "" {
+		outside = append(outside, fmt.Sprintf("address add %s/%d dev %s nodad", m.hostV6, machinePrefixLengthV6, device))
+		inside = append(inside, fmt.Sprintf("address add %s/%d dev eth0 nodad", m.addressV6, machinePrefixLengthV6), "route add "+serviceCIDRV6+" dev eth0")
+	}
+	for _, line := range outside {
 		if _, err := output("ip", strings.Fields(line)...); err != nil {
 			return fmt.Errorf("connect the machine: %w", err)
 		}
 	}
-	for _, line := range []string{
-		"link set lo up",
-		fmt.Sprintf("address add %s/%d dev eth0", m.address, machinePrefixLength),
-		"link set eth0 up",
-	} {
+	for _, line := range inside {
 		if _, err := m.output("ip", strings.Fields(line)...); err != nil {
 			return fmt.Errorf("connect the machine: %w", err)
 		}

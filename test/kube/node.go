@@ -21,13 +21,16 @@ import (
 
 // Node is the real node of a cluster with Options.RealNode: a kubelet, containerd and kube-proxy. Containers run,
 // probes are executed, and NodePorts accept connections. The whole cluster is in a separate network namespace. This
-// host can reach it only at [Node.Address], and it cannot reach other hosts. The methods are safe for concurrent use,
+// host can reach it only at [Node.Address] and [Node.AddressV6], and it cannot reach other hosts, except nodes to which
+// [Connect] links it. The methods are safe for concurrent use,
 // except those that stop, kill and start the kubelet, which must not be called at the same time.
 type Node struct {
 	// Cluster is the cluster that the node belongs to.
 	Cluster *Cluster
 	// Name is the name of the Node object, Address its InternalIP.
 	Name, Address string
+	// AddressV6 is its second InternalIP; empty if this host has no IPv6.
+	AddressV6 string
 	// Program is the path of the executable in [ProgramImage], to build further images with it.
 	Program string
 
@@ -120,7 +123,7 @@ func (c *Cluster) prepareNode(ctx context.Context) error {
 	}
 	c.host = m.address
 	c.node = &Node{
-		Cluster: c, Name: strings.ToLower(c.Name) + "-node", Address: m.address,
+		Cluster: c, Name: strings.ToLower(c.Name) + "-node", Address: m.address, AddressV6: m.addressV6,
 		Program: program, machine: m, binaries: binaries,
 	}
 	return nil
