@@ -1,0 +1,213 @@
+package realnode
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"rollcall.dev/rollcall/test/kube"
+)
+
+const (
+	repository = "../.."
+	// namespace, masterName and agentName are the names of the objects in config.
+	namespace  = "rollcall-system"
+	masterName = "rollcall-master"
+	agentName  = "rollcall-agent"
+	// memberName is the name of the cluster in README.md.
+	memberName = "prod-eu"
+)
+
+// installation is Rollcall on a hub and a member with real nodes and a link between them.
+type installation struct {
+	t           *testing.T
+	hub, member *kube.Node
+	link        *kube.Link
+	// dir is the working directory of the commands, bin has the binaries that the images contain.
+	dir, bin string
+	// caller sends requests to the master, from the hub's node.
+	caller *http.Client
+	token  string
+}
+
+// newInstallation starts the clusters and imports the images. Nothing is installed yet.
+func newInstallation(t *testing.T) *installation {
+	t.Helper()
+	member := sharedNode(t)
+	hub := kube.Shared(t, kube.Options{Name: "hub", RealNode: true}).Node()
+	link, err := kube.Connect(hub, member)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(link.Close)
+	in := &installation{t: t, hub: hub, member: member, link: link, dir: t.TempDir(), bin: t.TempDir()}
+	root, err := filepath.Abs(repository)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(root, "config"), filepath.Join(in.dir, "config")); err != nil {
+		t.Fatal(err)
+	}
+	in.importImage(hub, masterName)
+	in.importImage(member, agentName)
+	return in
+}
+
+// importImage builds one of the binaries, and imports an image with it into a node.
+func (in *installation) importImage(node *kube.Node, name string) {
+	in.t.Helper()
+	version, err := os.ReadFile(filepath.Join(repository, "VERSION"))
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	stamp := strings.TrimSpace(string(version))
+	path := filepath.Join(in.bin, name)
+	cmd := exec.CommandContext(in.t.Context(), "go", "build", "-trimpath", "-ldflags=-s -w -X rollcall.dev/rollcall/api/version.stamped="+stamp, "-o", path, "./cmd/"+name)
+	cmd.Dir = repository
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		in.t.Fatalf("build %s: %v\n%s", name, err, out)
+	}
+	image := kube.Image{Name: "docker.io/library/" + name + ":" + stamp, Program: path, User: "65532"}
+	if err := node.Import(in.t.Context(), image); err != nil {
+		in.t.Fatal(err)
+	}
+}
+
+// install runs the commands of README.md on hub and member, and registers the member.
+func (in *installation) install() {
+	in.t.Helper()
+	in.shell(in.hub, block(in.t, "### The hub", 1))
+	pin := in.shell(in.member, block(in.t, "### Each member cluster", 1))
+	pin, _, _ = strings.Cut(pin, "\n") // certgen's output
+	registration := strings.NewReplacer(
+		"10.20.0.7", in.member.Address,
+		"132b8e5864a97a36cc40e416c0eba9c9ad9ce57edfb30aaf8771c7ce6a5ae530", pin,
+	).Replace(block(in.t, "### Register the cluster", 1))
+	if _, err := in.hub.Cluster.KubectlInput(registration, "apply", "-f", "-"); err != nil {
+		in.t.Fatal(err)
+	}
+	in.shell(in.hub, "kubectl create serviceaccount viewer\n"+
+		"kubectl create clusterrolebinding rollcall-viewers --clusterrole rollcall-viewer --serviceaccount default:viewer")
+	in.token = in.shell(in.hub, "kubectl create token viewer")
+	kube.Eventually(in.t, timeout, func() error { return ready(in.hub, masterName) })
+	in.shell(in.hub, block(in.t, "### The hub", 2))
+	in.connect()
+}
+
+// block returns the nth block after a heading of README.md.
+func block(t *testing.T, heading string, nth int) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(text), "\n"+heading+"\n")
+	parts := strings.Split(section, "\n```")
+	if !found || len(parts) < 2*nth {
+		t.Fatalf("README.md: no block %d after %q", nth, heading)
+	}
+	_, content, _ := strings.Cut(parts[2*nth-1], "\n") // without the block's language
+	return content + "\n"
+}
+
+// shell runs commands with kubectl for the cluster of a node, and returns what they print to standard output.
+func (in *installation) shell(node *kube.Node, commands string) string {
+	in.t.Helper()
+	binaries, err := kube.Binaries()
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	cmd := exec.CommandContext(in.t.Context(), "sh", "-ec", commands)
+	cmd.Dir = in.dir
+	cmd.Env = []string{"PATH=" + in.bin + ":" + binaries + ":" + os.Getenv("PATH"), "KUBECONFIG=" + node.Cluster.Kubeconfig, "HOME=" + in.dir}
+	var errors strings.Builder
+	cmd.Stderr = &errors
+	out, err := cmd.Output()
+	if err != nil {
+		in.t.Fatalf("%s: %v\n%s%s", commands, err, out, &errors)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// connect makes a client for the master's Service, which verifies it with the published CA in ca.crt.
+func (in *installation) connect() {
+	in.t.Helper()
+	bundle, err := os.ReadFile(filepath.Join(in.dir, "ca.crt"))
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(bundle) {
+		in.t.Fatalf("the published CA has no certificate: %q", bundle)
+	}
+	service, err := in.hub.Cluster.Client().CoreV1().Services(namespace).Get(in.t.Context(), masterName, metav1.GetOptions{})
+	if err != nil {
+		in.t.Fatal(err)
+	}
+	address := net.JoinHostPort(service.Spec.ClusterIP, "443")
+	in.caller = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+		DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots},
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return in.hub.Dial(ctx, network, address)
+		},
+	}}
+}
+
+// get sends a GET for a path of the member to the master, and decodes the response.
+func (in *installation) get(path string, into any) error {
+	request, err := http.NewRequestWithContext(in.t.Context(), http.MethodGet, "https://rollcall-master.rollcall-system.svc/api/v1/clusters/"+memberName+path, nil)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Authorization", "Bearer "+in.token)
+	response, err := in.caller.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("GET %s: %s: %s", path, response.Status, body)
+	}
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(body, into)
+}
+
+// deployedPod returns the only pod of one of the Deployments.
+func deployedPod(node *kube.Node, name string) (*corev1.Pod, error) {
+	pods, err := node.Cluster.Client().CoreV1().Pods(namespace).List(context.Background(), metav1.ListOptions{LabelSelector: "app.kubernetes.io/name=" + name})
+	if err != nil {
+		return nil, err
+	}
+	if len(pods.Items) != 1 {
+		return nil, fmt.Errorf("got %d pods of %s, want one", len(pods.Items), name)
+	}
+	return &pods.Items[0], nil
+}
+
+// ready returns an error with the reason unless the pod of a Deployment is ready.
+func ready(node *kube.Node, name string) error {
+	pod, err := deployedPod(node, name)
+	if err != nil || podReady(pod) {
+		return err
+	}
+	log, _ := node.Cluster.Kubectl("-n", namespace, "logs", "--tail=5", "deployment/"+name)
+	return fmt.Errorf("%s is not ready: %+v\n%s", name, pod.Status, log)
+}
