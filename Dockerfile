@@ -1,19 +1,21 @@
-# docker buildx build --platform linux/amd64,linux/arm64 --target master|agent --build-arg VERSION="$(cat VERSION)" .
+# The images for those who have a container engine, with the same files as hack/images.sh makes without one:
+# docker buildx build --platform linux/amd64,linux/arm64 --target master|agent --build-arg COMMIT="$(git rev-parse HEAD)" .
 FROM --platform=$BUILDPLATFORM golang:1.26 AS build
 WORKDIR /src
-COPY go.mod go.sum ./
-RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
-ARG TARGETOS TARGETARCH VERSION COMMIT
+ARG TARGETOS TARGETARCH COMMIT
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath -ldflags "-s -w -X rollcall.dev/rollcall/api/version.stamped=$VERSION -X rollcall.dev/rollcall/api/version.stampedCommit=$COMMIT" -o /bin/ ./cmd/rollcall-master ./cmd/rollcall-agent
+    CGO_ENABLED=0 go -C hack/release build -o /bin/release . && \
+    COMMIT=$COMMIT SOURCE_DATE_EPOCH=0 /bin/release files --platform "$TARGETOS/$TARGETARCH" --output /images
 
-FROM gcr.io/distroless/static-debian12:nonroot AS master
-COPY --from=build /bin/rollcall-master /rollcall-master
+FROM scratch AS master
+COPY --from=build /images/rollcall-master /
+USER 65532:65532
 EXPOSE 8443
 ENTRYPOINT ["/rollcall-master"]
 
-FROM gcr.io/distroless/static-debian12:nonroot AS agent
-COPY --from=build /bin/rollcall-agent /rollcall-agent
+FROM scratch AS agent
+COPY --from=build /images/rollcall-agent /
+USER 65532:65532
 EXPOSE 7443
 ENTRYPOINT ["/rollcall-agent"]

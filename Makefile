@@ -29,7 +29,7 @@ bench: ## Rollcall compared with pollers, into docs/BENCHMARKS.md (an hour), the
 	go run ./hack/bench $(if $(QUICK),-quick) $(if $(ONLY),-only $(ONLY))
 	$(if $(QUICK)$(ONLY),,hack/bench.sh)
 
-images: ## Container images of master and agent (needs docker buildx)
+images: ## Container images of master and agent, into bin/images; needs no container engine
 	hack/images.sh
 
 clean: ## Remove bin/, but not the caches

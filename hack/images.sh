@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Builds the container images for all platforms, with the version in the file VERSION, which config/components/version
-# also has: hack/images.sh [REGISTRY/PREFIX]. It pushes the images if a prefix is given; otherwise they stay in the
-# builder's cache.
+# Builds the container images of master and agent, with the version in the file VERSION, without a container engine:
+#
+#   hack/images.sh [--output FOLDER] [--platforms linux/amd64,…] [--registry HOST/PATH] [--push]
+#
+# FOLDER (default: bin/images) gets an OCI layout, archives for containerd, k3s, podman, docker and kind, digests.txt and
+# the executables. Registry and labels come from publisher.yaml. The same commit and version of Go give the same bytes.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-version=$(<VERSION)
-for target in master agent; do
-	docker buildx build --platform linux/amd64,linux/arm64 --build-arg "VERSION=$version" --build-arg "COMMIT=$(git rev-parse HEAD)" --target "$target" \
-		--tag "${1:-rollcall}-$target:$version" ${1:+--push} .
-done
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+GOFLAGS="-mod=readonly -trimpath" GOWORK=off CGO_ENABLED=0 go -C "$root/hack/release" build -o "$root/bin/tools/release" .
+exec "$root/bin/tools/release" images --root "$root" "$@"

@@ -19,8 +19,10 @@ step go vet
 go vet ./...
 step golangci-lint
 hack/tool.sh golangci-lint run --allow-serial-runners ./...
+(cd hack/release && go vet ./... && ../tool.sh golangci-lint run --allow-serial-runners ./...)
 step go.mod
 go mod tidy -diff
+go -C hack/release mod tidy -diff
 step shellcheck
 hack/need.sh shellcheck shellcheck
 shellcheck "${scripts[@]}"

@@ -110,8 +110,14 @@ func (n *Node) Import(ctx context.Context, image Image) error {
 	if err != nil {
 		return err
 	}
-	if _, err := n.ctr("images", "import", "--snapshotter="+snapshotter, path); err != nil {
-		return fmt.Errorf("import image %s: %w", image.Name, err)
+	return n.ImportArchive(ctx, path, image.Name)
+}
+
+// ImportArchive loads an image from an archive, as `docker save` or hack/images.sh writes it, onto the node. The archive
+// has an image of this name. Containers that use it must not set imagePullPolicy: Always.
+func (n *Node) ImportArchive(ctx context.Context, file, name string) error {
+	if _, err := n.ctr("images", "import", "--snapshotter="+snapshotter, file); err != nil {
+		return fmt.Errorf("import image %s: %w", name, err)
 	}
 	// containerd's CRI plugin discovers and labels an image some time after the import.
 	return n.containerd.WaitReady(ctx, func(context.Context) error {
@@ -119,8 +125,8 @@ func (n *Node) Import(ctx context.Context, image Image) error {
 		if err != nil {
 			return err
 		}
-		if !slices.Contains(strings.Fields(listed), image.Name) {
-			return fmt.Errorf("the node does not have %s yet", image.Name)
+		if !slices.Contains(strings.Fields(listed), name) {
+			return fmt.Errorf("the node does not have %s yet", name)
 		}
 		return nil
 	})

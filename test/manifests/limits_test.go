@@ -86,20 +86,19 @@ func (env *nodeEnvironment) kubectlInNamespace(args ...string) string {
 	return env.kubectl(append([]string{"-n", stack.Namespace}, args...)...)
 }
 
-// build builds a static binary with the version in the file VERSION, and imports an image with it.
-func (env *nodeEnvironment) build(name string) (path string) {
+// build builds the images of a release and imports them.
+func (env *nodeEnvironment) build() *stack.Images {
 	env.t.Helper()
-	path = filepath.Join(env.dir, name)
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w -X rollcall.dev/rollcall/api/version.stamped="+version(env.t), "-o", path, "./cmd/"+name)
-	cmd.Dir = repository
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		env.t.Fatalf("build %s: %v\n%s", name, err, out)
-	}
-	if err := env.node.Import(env.t.Context(), kube.Image{Name: "docker.io/library/" + name + ":" + version(env.t), Program: path, User: "65532"}); err != nil {
+	images, err := stack.BuildImages(env.t.Context(), filepath.Join(env.dir, "images"))
+	if err != nil {
 		env.t.Fatal(err)
 	}
-	return path
+	for _, name := range []string{"rollcall-master", "rollcall-agent"} {
+		if err := env.node.ImportArchive(env.t.Context(), images.Archive(name), images.Ref(name)); err != nil {
+			env.t.Fatal(err)
+		}
+	}
+	return images
 }
 
 // run runs a program and returns its output.
@@ -118,10 +117,10 @@ func (env *nodeEnvironment) run(program string, args ...string) string {
 // without it.
 func (env *nodeEnvironment) install() {
 	env.t.Helper()
-	master, agent := env.build("rollcall-master"), env.build("rollcall-agent")
+	images := env.build()
 	file := func(name string) string { return filepath.Join(env.dir, name) }
-	env.run(master, "keygen", "signing.key")
-	pin := env.run(agent, "certgen", "tls")
+	env.run(images.Executable("rollcall-master"), "keygen", "signing.key")
+	pin := env.run(images.Executable("rollcall-agent"), "certgen", "tls")
 	env.kubectl("apply", "-f", filepath.Join(repository, "config/master/namespace.yaml"))
 	env.kubectlInNamespace("create", "secret", "generic", "rollcall-master-signing-key", "--from-file="+file("signing.key"))
 	env.kubectlInNamespace("create", "secret", "tls", "rollcall-agent-tls", "--cert="+file("tls/tls.crt"), "--key="+file("tls/tls.key"))

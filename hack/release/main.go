@@ -1,0 +1,142 @@
+// Release makes what a publisher publishes, without a container engine. hack/images.sh and hack/release.sh run it.
+//
+//	release images   container images for all platforms, as an OCI layout and as archives; with --push to a registry
+//	release files    the files of the images for one platform, for the Dockerfile
+//
+// Everything is reproducible: the same commit and version of Go give the same bytes.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+)
+
+// commands has the functions of the subcommands.
+var commands = map[string]func(ctx context.Context, args []string) error{
+	"images": runImages,
+	"files":  runFiles,
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "release:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// run runs a subcommand.
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 || commands[args[0]] == nil {
+		return errors.New("usage: release images|files [FLAG…]")
+	}
+	return commands[args[0]](ctx, args[1:])
+}
+
+// options has the flags that all subcommands have.
+type options struct {
+	*flag.FlagSet
+	root, publisher, output *string
+}
+
+// newOptions declares the flags that all subcommands have.
+func newOptions(command, output string) options {
+	flags := flag.NewFlagSet(command, flag.ContinueOnError)
+	return options{
+		FlagSet:   flags,
+		root:      flags.String("root", ".", "the root of the repository"),
+		publisher: flags.String("publisher", "", "the file with registries and URLs of the publisher (default: publisher.yaml of the repository)"),
+		output:    flags.String("output", output, "the folder to write to"),
+	}
+}
+
+// parse parses the flags and reads the source and the publisher.
+func (o options) parse(ctx context.Context, args []string) (*Source, *Publisher, error) {
+	if err := o.Parse(args); err != nil {
+		return nil, nil, err
+	}
+	if o.NArg() > 0 {
+		return nil, nil, fmt.Errorf("unexpected arguments: %s", strings.Join(o.Args(), " "))
+	}
+	if *o.publisher == "" {
+		*o.publisher = filepath.Join(*o.root, "publisher.yaml")
+	}
+	publisher, err := readPublisher(*o.publisher)
+	if err != nil {
+		return nil, nil, err
+	}
+	source, err := newSource(ctx, *o.root)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := os.MkdirAll(*o.output, 0o755); err != nil {
+		return nil, nil, fmt.Errorf("create the folder for the output: %w", err)
+	}
+	*o.output, err = filepath.Abs(*o.output)
+	return source, publisher, err
+}
+
+// runImages builds the images.
+func runImages(ctx context.Context, args []string) error {
+	o := newOptions("images", "bin/images")
+	registry := o.String("registry", "", "registry and path of the images (default: imageRegistry of the publisher)")
+	list := o.String("platforms", "linux/amd64,linux/arm64", "the platforms, separated by commas")
+	pushes := o.Bool("push", false, "also push the images to the registry")
+	source, publisher, err := o.parse(ctx, args)
+	if err != nil {
+		return err
+	}
+	if *registry == "" {
+		*registry = publisher.ImageRegistry
+	}
+	platforms, err := parsePlatforms(*list)
+	if err != nil {
+		return err
+	}
+	images, err := buildImages(ctx, source, publisher, *registry, platforms, *o.output)
+	if err != nil {
+		return err
+	}
+	if err := writeImages(images, *o.output); err != nil {
+		return err
+	}
+	if *pushes {
+		if err := push(ctx, images); err != nil {
+			return err
+		}
+	}
+	digests, err := os.ReadFile(filepath.Join(*o.output, "digests.txt"))
+	if err != nil {
+		return fmt.Errorf("read the digests: %w", err)
+	}
+	_, err = os.Stdout.Write(digests)
+	return err
+}
+
+// runFiles writes the files of the images for one platform.
+func runFiles(ctx context.Context, args []string) error {
+	o := newOptions("files", "bin/files")
+	list := o.String("platform", "linux/"+runtime.GOARCH, "the platform")
+	source, _, err := o.parse(ctx, args)
+	if err != nil {
+		return err
+	}
+	platforms, err := parsePlatforms(*list)
+	if err != nil {
+		return err
+	}
+	if len(platforms) != 1 {
+		return fmt.Errorf("got %d platforms, want one", len(platforms))
+	}
+	return writeFiles(ctx, source, platforms[0], *o.output)
+}
