@@ -3,6 +3,7 @@ package prom
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/url"
 	"runtime"
@@ -126,5 +127,27 @@ func BenchmarkDashboard(b *testing.B) {
 				b.ReportMetric(c.heapBytes/float64(clusters)/1024, "history-KiB/cluster")
 			})
 		}
+	}
+}
+
+// BenchmarkFederation scrapes all series of one cluster, and the summaries of fifty.
+func BenchmarkFederation(b *testing.B) {
+	c := newBenchFixture(b, 50)
+	for name, form := range map[string]url.Values{"details/clusters=1": {"cluster": {"cluster-000"}}, "summaries/clusters=50": {}} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				response, err := c.api.Federation().Serve(b.Context(), Request{Form: form, Authorize: allDetails})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if response.Stream != nil {
+					if err := response.Stream(io.Discard); err != nil {
+						b.Fatal(err)
+					}
+				}
+				response.Close()
+			}
+		})
 	}
 }
