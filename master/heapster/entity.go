@@ -2,7 +2,7 @@ package heapster
 
 import (
 	"rollcall.dev/rollcall/api/state"
-	"rollcall.dev/rollcall/master/history"
+	"rollcall.dev/rollcall/master/series"
 )
 
 // Entity names the subject of a query. A namespace has Namespace set, a pod Namespace and
@@ -13,7 +13,7 @@ type Entity struct {
 }
 
 // contains reports whether the samples of a node or container are part of the entity.
-func (e Entity) contains(l history.Labels) bool {
+func (e Entity) contains(l series.Labels) bool {
 	switch e.Kind {
 	case Cluster:
 		return true

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/series"
 )
 
 // Inventory holds the nodes, pods and containers of a State without their usage, so it
@@ -12,9 +13,11 @@ import (
 // scheduled, so the sum over namespaces equals the sum over nodes. It is immutable.
 type Inventory struct {
 	// rows holds each pod after its containers, and each namespace after its pods.
-	rows  []row
-	nodes []nodeRow
-	hosts map[string]string // host names by node, where they differ from the node's name
+	rows []row
+	// containers has the indexes of the containers in rows.
+	containers []int
+	nodes      []nodeRow
+	hosts      map[string]string // host names by node, where they differ from the node's name
 	// partial is true if the inventory does not cover the whole cluster. It then has no
 	// MetricSet of the cluster.
 	partial bool
@@ -125,7 +128,7 @@ func (v *Inventory) addPods(s *state.State, namespace, pod string) {
 			}
 		}
 		if included {
-			v.rows = append(v.rows, containerRow(e.Slot, c))
+			v.appendRow(containerRow(e.Slot, c))
 		}
 	}
 	v.appendIf(podRow, included)
@@ -134,7 +137,7 @@ func (v *Inventory) addPods(s *state.State, namespace, pod string) {
 
 func (v *Inventory) appendIf(r row, included bool) {
 	if included {
-		v.rows = append(v.rows, r)
+		v.appendRow(r)
 	}
 }
 
@@ -262,4 +265,36 @@ func (u *Reading) withTime(s MetricSet) MetricSet {
 		s.At = u.At.UnixMilli()
 	}
 	return s
+}
+
+// NumSeries returns the number of objects whose usage a Reading has.
+func (v *Inventory) NumSeries() int { return len(v.nodes) + len(v.containers) }
+
+// Series returns one of these objects and its slot. Nodes precede containers, and each kind is in key order.
+func (v *Inventory) Series(i int) (of series.Object, slot uint32) {
+	if i < len(v.nodes) {
+		return series.Object{Kind: state.KindNode, Labels: series.Labels{Node: v.nodes[i].name}}, v.nodes[i].slot
+	}
+	r := &v.rows[v.containers[i-len(v.nodes)]]
+	return series.Object{Kind: state.KindContainer, Labels: series.Labels{Namespace: r.namespace, Pod: r.pod, Container: r.container, Node: r.node}}, r.slot
+}
+
+// Only returns an inventory of some of the objects that Series returns.
+func (v *Inventory) Only(numbers []int) *Inventory {
+	part := &Inventory{partial: true, hosts: v.hosts}
+	for _, i := range numbers {
+		if i < len(v.nodes) {
+			part.nodes = append(part.nodes, v.nodes[i])
+			continue
+		}
+		part.appendRow(v.rows[v.containers[i-len(v.nodes)]])
+	}
+	return part
+}
+
+func (v *Inventory) appendRow(r row) {
+	if r.kind == Container {
+		v.containers = append(v.containers, len(v.rows))
+	}
+	v.rows = append(v.rows, r)
 }

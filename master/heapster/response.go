@@ -8,6 +8,7 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/master/history"
+	"rollcall.dev/rollcall/master/series"
 )
 
 // Source is the data of one cluster.
@@ -76,19 +77,19 @@ func (s *Source) totals() func(*MetricSet, uint32) (int64, bool) {
 	if s.History == nil {
 		return nil
 	}
-	newest := map[history.Labels]int64{}
+	newest := map[series.Labels]int64{}
 	for _, kind := range []state.Kind{state.KindNode, state.KindContainer} {
-		for series := range s.History.Series(kind) {
-			for sample := range series.Samples(history.CPUTotal, s.ReceivedAt.UnixMilli()-lookback, s.ReceivedAt.UnixMilli()) {
-				newest[series.Labels] = sample.Value
+		for one := range s.History.Series(kind) {
+			for sample := range one.Samples(history.CPUTotal, s.ReceivedAt.UnixMilli()-lookback, s.ReceivedAt.UnixMilli()) {
+				newest[one.Labels] = sample.Value
 				if sample.Stale {
-					delete(newest, series.Labels)
+					delete(newest, one.Labels)
 				}
 			}
 		}
 	}
 	return func(s *MetricSet, _ uint32) (int64, bool) {
-		total, ok := newest[history.Labels{Namespace: s.Namespace, Pod: s.Pod, Container: s.Container, Node: s.Node}]
+		total, ok := newest[series.Labels{Namespace: s.Namespace, Pod: s.Pod, Container: s.Container, Node: s.Node}]
 		return total, ok
 	}
 }

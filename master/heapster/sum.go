@@ -3,9 +3,11 @@ package heapster
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/master/history"
+	"rollcall.dev/rollcall/master/series"
 )
 
 // The member's metrics API samples each node and container at a second of its own, so
@@ -13,22 +15,21 @@ import (
 const (
 	// bucketMillis is the width of a bucket. It is the usual interval between readings.
 	bucketMillis = 15_000
-	// lookback is how long a sample is valid, in milliseconds. It covers a reading each
-	// minute of which one fails.
-	lookback = 150_000
+	// lookback is how long a sample is valid, in milliseconds.
+	lookback = int64(series.MaxGap / time.Millisecond)
 )
 
-// series is the samples of one node or container, by ascending time.
-type series []history.Sample
+// sampleList is the samples of one node or container, by ascending time.
+type sampleList []history.Sample
 
 // seriesOf returns the samples of the nodes or containers that make up an entity, from
 // the history and from the current State. CPU time comes from the history only.
-func (s *Source) seriesOf(e Entity, m history.Metric) []series {
+func (s *Source) seriesOf(e Entity, m history.Metric) []sampleList {
 	kind := state.KindContainer
 	if e.Kind == Node || e.Kind == Cluster {
 		kind = state.KindNode
 	}
-	found := map[history.Labels]series{}
+	found := map[series.Labels]sampleList{}
 	if s.History != nil {
 		for h := range s.History.Series(kind) {
 			if e.contains(h.Labels) {
@@ -39,7 +40,7 @@ func (s *Source) seriesOf(e Entity, m history.Metric) []series {
 	if m != history.CPUTotal {
 		s.addCurrent(e, kind, m, found)
 	}
-	all := make([]series, 0, len(found))
+	all := make([]sampleList, 0, len(found))
 	for _, one := range found {
 		all = append(all, one)
 	}
@@ -48,9 +49,9 @@ func (s *Source) seriesOf(e Entity, m history.Metric) []series {
 
 // addCurrent appends the samples of the current State that are newer than those of the
 // history.
-func (s *Source) addCurrent(e Entity, kind state.Kind, m history.Metric, found map[history.Labels]series) {
+func (s *Source) addCurrent(e Entity, kind state.Kind, m history.Metric, found map[series.Labels]sampleList) {
 	for entry := range s.State.From(e.firstKey(kind)) {
-		labels := labelsOf(entry.Object)
+		labels := series.ObjectOf(entry.Object).Labels
 		if !e.contains(labels) {
 			return // the keys of an entity's parts are adjacent
 		}
@@ -71,19 +72,9 @@ func (s *Source) addCurrent(e Entity, kind state.Kind, m history.Metric, found m
 	}
 }
 
-func labelsOf(o state.Object) history.Labels {
-	switch o := o.(type) {
-	case *state.Container:
-		return history.Labels{Namespace: o.Namespace, Pod: o.Pod, Container: o.Name, Node: o.Node}
-	case *state.Node:
-		return history.Labels{Node: o.Name}
-	}
-	return history.Labels{}
-}
-
 // merge returns the samples of several series as one, without stale markers. A container
 // has several series if its pod has run on several nodes.
-func merge(all []series) []history.Sample {
+func merge(all []sampleList) []history.Sample {
 	merged := slices.Concat(all...)
 	merged = slices.DeleteFunc(merged, func(s history.Sample) bool { return s.Stale })
 	slices.SortStableFunc(merged, func(a, b history.Sample) int { return cmp.Compare(a.Time, b.Time) })
@@ -107,7 +98,7 @@ type bucket struct {
 
 // sumOf returns the sum of all series: one sample for each bucket that has a sample. It
 // leaves out a first bucket in which only some of the series have started.
-func sumOf(all []series) []history.Sample {
+func sumOf(all []sampleList) []history.Sample {
 	h := newTimeBuckets(all)
 	for _, s := range all {
 		h.add(s)
@@ -124,7 +115,7 @@ func sumOf(all []series) []history.Sample {
 }
 
 // newTimeBuckets returns empty buckets that cover the time of all samples.
-func newTimeBuckets(all []series) timeBuckets {
+func newTimeBuckets(all []sampleList) timeBuckets {
 	first, last := int64(1<<62), int64(-1)
 	for _, s := range all {
 		if len(s) > 0 {
@@ -139,7 +130,7 @@ func newTimeBuckets(all []series) timeBuckets {
 
 // add adds each sample to the buckets from its own to that of the next sample, for at
 // most lookback. Of several samples in one bucket the latest counts.
-func (h *timeBuckets) add(all series) {
+func (h *timeBuckets) add(all sampleList) {
 	const none = -2
 	until := int64(none) // last bucket in which the previous sample is valid
 	for i, s := range all {

@@ -9,9 +9,9 @@ import (
 )
 
 // parseSeries parses `0:5 15:7 20:end` as samples at seconds.
-func parseSeries(t *testing.T, text string) series {
+func parseSeries(t *testing.T, text string) sampleList {
 	t.Helper()
-	var all series
+	var all sampleList
 	for _, part := range strings.Fields(text) {
 		var s history.Sample
 		var seconds int64
@@ -42,7 +42,7 @@ func TestSumOfSeries(t *testing.T) {
 		"the later of two samples in a bucket counts": {[]string{"0:5 3:6 15:7"}, "3:6 15:7"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var all []series
+			var all []sampleList
 			for _, text := range c.all {
 				all = append(all, parseSeries(t, text))
 			}

@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/series"
 )
 
 const (
@@ -48,18 +49,9 @@ type end struct {
 
 // activeSeries is a series whose node or container exists.
 type activeSeries struct {
-	// total is the integral at the last sample, in millicore-seconds, or notStarted if there
-	// is no sample since the series started or restarted.
-	total int64
-	// last is the time of the last sample in Unix seconds. The next one must be later. reportedAt
-	// is that time as the member reported it.
-	last, reportedAt uint32
-	id, slot         uint32
+	series.CPUTime
+	id, slot uint32
 }
-
-const notStarted = -1
-
-func (a *activeSeries) started() bool { return a.total != notStarted }
 
 // cluster keeps the data of one cluster.
 type cluster struct {
@@ -148,7 +140,7 @@ func (c *cluster) addUsage(d *draft, u *state.Usage, at time.Time) {
 	row := int64(0)
 	for i := range c.active {
 		if used := u.Of(c.active[i].slot); used != nil {
-			row = max(row, sampledAt(used, at))
+			row = max(row, series.SampledAt(used, at))
 		}
 	}
 	cells := make([]cell, 0, len(c.active))
@@ -158,8 +150,8 @@ func (c *cluster) addUsage(d *draft, u *state.Usage, at time.Time) {
 		if used == nil {
 			continue
 		}
-		if t := sampledAt(used, at); t*1000 >= d.cutoff && a.accept(used, t) {
-			cells = append(cells, cell{id: a.id, total: a.total, values: [maxFields]int64{used.CPUMillis, used.MemoryBytes, row - t}})
+		if t := series.SampledAt(used, at); t*1000 >= d.cutoff && a.Add(used, t, 0) {
+			cells = append(cells, cell{id: a.id, total: a.Total(), values: [maxFields]int64{used.CPUMillis, used.MemoryBytes, row - t}})
 		}
 	}
 	if len(cells) == 0 {
@@ -168,25 +160,6 @@ func (c *cluster) addUsage(d *draft, u *state.Usage, at time.Time) {
 	slices.SortFunc(cells, func(a, b cell) int { return int(int64(a.id) - int64(b.id)) })
 	d.usage = appendRow(d.usage, row*1000, cells, usageFields)
 	d.changed = true
-}
-
-// sampledAt returns the time of a sample in Unix seconds: that of the member's clock, or
-// the time of receipt if the member's clock is ahead.
-func sampledAt(used *state.Used, at time.Time) int64 { return min(int64(used.SampledAt), at.Unix()) }
-
-// accept updates the series with a sample, and returns false if the sample is not new. The
-// integral assumes that the rate was constant since the previous sample.
-func (a *activeSeries) accept(used *state.Used, at int64) bool {
-	if at <= int64(a.last) || uint32(used.SampledAt) == a.reportedAt {
-		return false
-	}
-	if a.started() {
-		a.total += max(used.CPUMillis, 0) * (at - int64(a.last))
-	} else {
-		a.total = 0
-	}
-	a.last, a.reportedAt = uint32(at), uint32(used.SampledAt)
-	return true
 }
 
 // addCounts adds the counts if they have changed, or after countsMaxInterval.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/series"
 )
 
 // ClusterHistory is the kept samples of one cluster at the time of Read. It is immutable.
@@ -43,9 +44,6 @@ func (h *ClusterHistory) EvictedUntil() time.Time {
 	return time.UnixMilli(h.data.evictedUntil)
 }
 
-// Labels identify the object of a series. A node has only Node set.
-type Labels struct{ Namespace, Pod, Container, Node string }
-
 // Metric is a metric of a node or container.
 type Metric uint8
 
@@ -71,7 +69,7 @@ type Sample struct {
 
 // Series is the series of one node or container.
 type Series struct {
-	Labels
+	series.Labels
 	data *clusterData
 	id   uint32
 }
@@ -85,9 +83,7 @@ func (h *ClusterHistory) Series(kind state.Kind) iter.Seq[Series] {
 			if l.kind != kind {
 				continue
 			}
-			of := h.data.identity(l)
-			labels := Labels{Namespace: of.namespace, Pod: of.pod, Container: of.container, Node: of.node}
-			if !yield(Series{Labels: labels, data: h.data, id: l.id}) {
+			if !yield(Series{Labels: h.data.object(l).Labels, data: h.data, id: l.id}) {
 				return
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/series"
 )
 
 // expectedSeries is the expected samples of CPU and of its integral.
@@ -32,20 +33,15 @@ func (k *expectedSeries) add(s Sample) {
 
 // model is a simple history that never drops a sample.
 type model struct {
-	series map[Labels]*expectedSeries
+	series map[series.Labels]*expectedSeries
 	ended  int64
 }
 
-func labelsOf(o state.Object) Labels {
-	i := identityOf(o)
-	return Labels{Namespace: i.namespace, Pod: i.pod, Container: i.container, Node: i.node}
-}
-
 func (m *model) add(s *state.State, at time.Time, fresh bool) {
-	here := map[Labels]*state.Used{}
+	here := map[series.Labels]*state.Used{}
 	for _, kind := range []state.Kind{state.KindNode, state.KindContainer} {
 		for e := range s.Entries(kind) {
-			here[labelsOf(e.Object)] = s.Usage.Of(e.Slot)
+			here[series.ObjectOf(e.Object).Labels] = s.Usage.Of(e.Slot)
 		}
 	}
 	for labels, k := range m.series {
@@ -213,7 +209,7 @@ func (p *scenario) check() {
 		return
 	}
 	cutoff := p.now.Add(-p.window).UnixMilli()
-	seen := map[Labels]bool{}
+	seen := map[series.Labels]bool{}
 	for _, kind := range []state.Kind{state.KindNode, state.KindContainer} {
 		for s := range history.Series(kind) {
 			if seen[s.Labels] {
@@ -252,7 +248,7 @@ func (p *scenario) compare(s Series, m Metric, want []Sample, cutoff int64) {
 // TestAddedSamplesAreReturned adds random reports, with restarts of the agent and ends of sessions.
 func TestAddedSamplesAreReturned(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := &scenario{t: t, epoch: 1, now: t0.Add(500 * time.Millisecond), model: model{series: map[Labels]*expectedSeries{}}}
+		p := &scenario{t: t, epoch: 1, now: t0.Add(500 * time.Millisecond), model: model{series: map[series.Labels]*expectedSeries{}}}
 		p.window = time.Duration(rapid.SampledFrom([]int{3, 60}).Draw(t, "window")) * time.Minute
 		p.history = New(Config{Window: p.window})
 		p.member = newMember(t, 1)

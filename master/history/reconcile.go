@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/series"
 )
 
 // reconcile makes the active series match the nodes and containers of a State. It ends
@@ -23,13 +24,24 @@ func (c *cluster) reconcile(d *draft, s *state.State, at time.Time, newReading b
 		return
 	}
 	c.startPending = true
-	r := reconciler{cluster: c, firstID: c.lastID + 1, draft: d, at: at.UnixMilli(), old: c.active, next: make([]activeSeries, 0, len(c.active))}
+	r := reconciler{cluster: c, firstID: c.lastID + 1, draft: d, at: at.UnixMilli(), next: make([]activeSeries, 0, len(c.active))}
+	known := series.Reconciler{
+		Len: len(c.active), Object: func(i int) series.Object { return d.object(d.label(c.active[i].id)) },
+		Ended: func(i int) { r.end(&c.active[i]) },
+	}
 	for _, kind := range []state.Kind{state.KindNode, state.KindContainer} {
 		for e := range s.Entries(kind) {
-			hasSample := newReading && s.Usage.Of(e.Slot) != nil
-			r.visit(identityOf(e.Object), e.Slot, hasSample)
+			object := series.ObjectOf(e.Object)
+			if i, ok := known.Find(object); ok {
+				a := c.active[i]
+				a.slot = e.Slot
+				r.next = append(r.next, a)
+			} else if newReading && s.Usage.Of(e.Slot) != nil && fits(object) {
+				r.start(object, e.Slot)
+			}
 		}
 	}
+	known.Finish()
 	r.finish()
 	if newReading {
 		c.startPending, c.unknown = false, c.unknownSlots(s.Usage)
@@ -60,52 +72,29 @@ func mix(slot int) uint64 {
 	return z ^ z>>27
 }
 
-// reconciler merges the objects of a State with the active series, both in key order.
+// reconciler collects what changes the active series.
 type reconciler struct {
 	cluster *cluster
 	draft   *draft
 	at      int64
-	old     []activeSeries // not visited yet
 	next    []activeSeries
 	// started are new series. Their ids count up from firstID.
-	started []identity
+	started []series.Object
 	firstID uint32
 	ends    []end
 	// inactive maps the kept series that are not active to their ids. It is nil until it is
 	// needed.
-	inactive map[identity]uint32
+	inactive map[series.Object]uint32
 }
 
-// visit handles an object that exists.
-func (r *reconciler) visit(object identity, slot uint32, hasSample bool) {
-	for len(r.old) > 0 {
-		a := r.old[0]
-		known := r.draft.identity(r.draft.label(a.id))
-		order := known.compareKey(object)
-		if order > 0 {
-			break
-		}
-		r.old = r.old[1:]
-		if order == 0 && known.node == object.node {
-			a.slot = slot
-			r.next = append(r.next, a)
-			return
-		}
-		r.end(a)
-	}
-	if hasSample && object.fits() {
-		r.start(object, slot)
-	}
-}
-
-func (r *reconciler) end(a activeSeries) {
-	if a.started() {
-		r.ends = append(r.ends, end{at: max(r.at, int64(a.last)*1000+1, r.draft.lastEnd()), id: a.id})
+func (r *reconciler) end(a *activeSeries) {
+	if a.Running() {
+		r.ends = append(r.ends, end{at: max(r.at, a.Last()*1000+1, r.draft.lastEnd()), id: a.id})
 	}
 }
 
 // start adds a new series, or reactivates a kept one with the same labels.
-func (r *reconciler) start(object identity, slot uint32) {
+func (r *reconciler) start(object series.Object, slot uint32) {
 	r.indexInactive()
 	id, known := r.inactive[object]
 	if !known {
@@ -113,28 +102,24 @@ func (r *reconciler) start(object identity, slot uint32) {
 		id = r.cluster.lastID
 		r.started = append(r.started, object)
 	}
-	r.next = append(r.next, activeSeries{id: id, slot: slot, total: notStarted, last: uint32(r.draft.endOf(id, r.cluster.ended) / 1000)})
+	r.next = append(r.next, activeSeries{id: id, slot: slot, CPUTime: series.StartAfter(r.draft.endOf(id, r.cluster.ended) / 1000)})
 }
 
 func (r *reconciler) indexInactive() {
 	if r.inactive != nil {
 		return
 	}
-	r.inactive = map[identity]uint32{}
+	r.inactive = map[series.Object]uint32{}
 	active := idsOf(r.cluster.active)
 	for i := range r.draft.labels {
 		if l := &r.draft.labels[i]; !active[l.id] {
-			r.inactive[r.draft.identity(l)] = l.id
+			r.inactive[r.draft.object(l)] = l.id
 		}
 	}
 }
 
-// finish ends the series whose objects were not visited, and updates the cluster and the
-// draft.
+// finish updates the cluster and the draft.
 func (r *reconciler) finish() {
-	for _, a := range r.old {
-		r.end(a)
-	}
 	r.cluster.active = slices.Clip(r.next)
 	if len(r.started) > 0 {
 		r.draft.rebuildLabels(func(uint32) bool { return true }, r.started, r.firstID)

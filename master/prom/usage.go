@@ -76,7 +76,7 @@ func eachContainerUsage(c *cluster, f func(s history.Series, image, name string)
 	pods := podLookup{state: c.state()}
 	for s := range c.history.Series(state.KindContainer) {
 		image, name := "", ""
-		if k := c.container(s.Labels); k != nil {
+		if k := c.container(s); k != nil {
 			pods.find(k)
 			image, name = cmp.Or(k.StatusImage, k.Image), runtimeName(k, pods.uid)
 		}
@@ -96,7 +96,7 @@ func podUsage(c *cluster, out *seriesCollector, m history.Metric, divisor float6
 	parts, ended := map[podOn][]history.Series{}, map[podOn]bool{}
 	var order []podOn
 	for series := range c.history.Series(state.KindContainer) {
-		k := c.container(series.Labels)
+		k := c.container(series)
 		if k == nil || k.Kind != state.Main && k.Kind != state.Sidecar {
 			continue
 		}
@@ -120,7 +120,7 @@ func samplesOf(s history.Series, m history.Metric, divisor float64) pointsFunc {
 }
 
 // container returns the container that a history series belongs to, nil if it no longer exists.
-func (c *cluster) container(l history.Labels) *state.Container {
+func (c *cluster) container(l history.Series) *state.Container {
 	s := c.state()
 	if s == nil {
 		return nil

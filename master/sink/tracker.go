@@ -6,28 +6,17 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/master/heapster"
+	"rollcall.dev/rollcall/master/series"
 )
-
-// lookback is the longest time between two samples for which a rate is integrated.
-const lookback = 150 * time.Second
 
 // clusterTracker holds what the batcher needs to make the batches of one cluster.
 type clusterTracker struct {
 	// last is the last State, without its objects. inventory is made from it.
 	last      *state.State
 	inventory *heapster.Inventory
-	owners    []uint64 // by slot; see heapster.Inventory.SlotOwners
+	cpuTimes  []series.CPUTime // by slot
 	usage     *state.Usage
-	cpuTimes  []cpuTime // by slot
 	lastBatch time.Time
-}
-
-// cpuTime is the CPU time of one node or container: the integral of its sampled rates.
-type cpuTime struct {
-	total int64      // millicore-seconds
-	at    state.Time // of the last sample; 0 if there is none
-	// valid is false if the next sample restarts the total at 0.
-	valid bool
 }
 
 // report returns the batches of a report: one of the objects that were removed since the
@@ -47,7 +36,7 @@ func (t *clusterTracker) report(e *event) []*Batch {
 	counts.Problems = nil
 	return append(batches, &Batch{
 		Cluster: e.cluster, At: t.nextTimestamp(e.at), Counts: &counts,
-		inventory: t.inventory, usage: usage, totals: t.integrate(usage),
+		inventory: t.inventory, usage: usage, totals: t.integrate(usage, e.at),
 	})
 }
 
@@ -65,65 +54,63 @@ func (t *clusterTracker) nextTimestamp(at time.Time) time.Time {
 // updateInventory replaces the inventory. It returns a batch of the objects that were
 // removed, if any.
 func (t *clusterTracker) updateInventory(e *event) []*Batch {
-	next := heapster.NewInventory(e.state)
+	old, next := t.inventory, heapster.NewInventory(e.state)
+	if old == nil {
+		old = &heapster.Inventory{}
+	}
+	var removed []int
+	known := series.Reconciler{
+		Len: old.NumSeries(), Ended: func(i int) { removed = append(removed, i) },
+		Object: func(i int) series.Object {
+			object, _ := old.Series(i)
+			return object
+		},
+	}
+	restarted := t.last != nil && t.last.Epoch != e.state.Epoch
+	var cpuTimes []series.CPUTime
+	for i := range next.NumSeries() {
+		object, slot := next.Series(i)
+		cpuTimes = append(cpuTimes, make([]series.CPUTime, max(0, int(slot)+1-len(cpuTimes)))...)
+		n, ok := known.Find(object)
+		if !ok || restarted {
+			continue
+		}
+		// An object with another slot has been removed in between, and exists again.
+		if _, before := old.Series(n); before == slot && int(slot) < len(t.cpuTimes) {
+			cpuTimes[slot] = t.cpuTimes[slot]
+		}
+	}
+	known.Finish()
 	var batches []*Batch
-	if t.inventory != nil {
-		if removed := t.inventory.Removed(next); removed != nil {
-			batches = append(batches, &Batch{Cluster: e.cluster, At: t.nextTimestamp(e.at), Ended: true, inventory: removed, usage: t.usage})
-		}
+	if len(removed) > 0 {
+		batches = append(batches, &Batch{Cluster: e.cluster, At: t.nextTimestamp(e.at), Ended: true, inventory: old.Only(removed), usage: t.usage})
 	}
-	owners := next.SlotOwners()
-	if t.last != nil && t.last.Epoch != e.state.Epoch {
-		t.cpuTimes = nil
-	}
-	for slot := range t.cpuTimes {
-		if slot >= len(owners) || slot >= len(t.owners) || owners[slot] != t.owners[slot] {
-			t.cpuTimes[slot] = cpuTime{}
-		}
-	}
-	t.inventory, t.owners = next, owners
+	t.inventory, t.cpuTimes = next, cpuTimes
 	return batches
 }
 
 // integrate adds a reading of usage, and returns the CPU times of the series that have a
 // new sample. It leaves out the first sample of a series, since another master may have
 // sent the same sample with another total.
-func (t *clusterTracker) integrate(u *state.Usage) []int64 {
+func (t *clusterTracker) integrate(u *state.Usage, at time.Time) []int64 {
 	if u == nil {
 		return nil
 	}
-	t.cpuTimes = slices.Grow(t.cpuTimes, max(0, len(u.BySlot)-len(t.cpuTimes)))
-	t.cpuTimes = t.cpuTimes[:max(len(t.cpuTimes), len(u.BySlot))]
-	totals := make([]int64, len(u.BySlot))
-	for slot := range u.BySlot {
-		totals[slot] = t.cpuTimes[slot].add(&u.BySlot[slot])
+	totals := slices.Repeat([]int64{noTotal}, len(u.BySlot))
+	for slot := range min(len(u.BySlot), len(t.cpuTimes)) {
+		c, used := &t.cpuTimes[slot], &u.BySlot[slot]
+		first := c.Last() == 0
+		if c.Add(used, series.SampledAt(used, at), series.MaxGap) && !first {
+			totals[slot] = c.Total()
+		}
 	}
 	return totals
-}
-
-// add adds a sample, and returns the total, or noTotal if it is not to be sent.
-func (c *cpuTime) add(u *state.Used) int64 {
-	since := int64(u.SampledAt) - int64(c.at)
-	if since <= 0 {
-		return noTotal
-	}
-	first, valid := c.at == 0, c.valid && since <= int64(lookback.Seconds())
-	c.at, c.valid = u.SampledAt, true
-	if !valid {
-		c.total = 0
-	} else {
-		c.total += u.CPUMillis * since
-	}
-	if first {
-		return noTotal
-	}
-	return c.total
 }
 
 // endSession returns a batch that ends all series. The CPU times restart at 0.
 func (t *clusterTracker) endSession(cluster string, at time.Time) *Batch {
 	for slot := range t.cpuTimes {
-		t.cpuTimes[slot].valid = false
+		t.cpuTimes[slot].Stop()
 	}
 	return &Batch{Cluster: cluster, At: t.nextTimestamp(at), Ended: true, Counts: &state.Summary{}, inventory: t.inventory, usage: t.usage}
 }
