@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Generates deepcopy functions and custom resource definitions, the Go code of the wire protocol and of the slim
-# Kubernetes objects, the functions that write rows of the HTTP API, the description of the published protocol, with
+# Generates deepcopy functions and custom resource definitions, the tables of the wire protocol and the functions that
+# convert objects to them and to rows of the HTTP API, the Go code of protobuf messages, the description of the published protocol, with
 # which later changes must be compatible, the OpenAPI document of the HTTP API and its types for the page.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -8,9 +8,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 hack/tool.sh controller-gen object paths=./api/v1alpha1/...
 hack/tool.sh controller-gen crd paths=./api/v1alpha1/... output:crd:dir=config/crd/bases
 PATH=$(hack/tool.sh --path protoc-gen-go):$PATH
+go run ./hack/fields
 hack/tool.sh buf generate
 hack/tool.sh buf generate agent/informer/slimpb --template agent/informer/slimpb/buf.gen.yaml
-go run ./hack/fields
 
 # Agents and masters of different versions talk to each other: a change may only add to the published protocol.
 published=api/wire/wirepb/published.binpb

@@ -89,11 +89,11 @@ func containerWriter(s *source, in reflect.Type, f reflect.StructField, name, op
 		s.line("w.strings(%q, %s)", name, value)
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct && omit:
 		s.line("if len(%s) > 0 {", value)
-		list(s, name, t.Elem(), value, "&"+value+"[i]")
+		listWriter(s, name, t.Elem(), value, "&"+value+"[i]")
 		s.line("}")
 		return t.Elem()
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Pointer && !omit:
-		list(s, name, t.Elem().Elem(), value, value+"[i]")
+		listWriter(s, name, t.Elem().Elem(), value, value+"[i]")
 		return t.Elem().Elem()
 	case t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Int32 && omit:
 		s.line("if %s != nil {", value)
@@ -129,9 +129,9 @@ func object(s *source, name string, t reflect.Type, pointer string) {
 	s.line("w.Close(%s, \"{}\")", name)
 }
 
-// list generates the statements for a field that holds a list of objects. pointer is the element
+// listWriter generates the statements for a field that holds a list of objects. pointer is the element
 // with the index i.
-func list(s *source, name string, of reflect.Type, slice, pointer string) {
+func listWriter(s *source, name string, of reflect.Type, slice, pointer string) {
 	s.line("w.Field(%q)", name)
 	s.line("%s := w.Begin()", name)
 	s.line("for i := range %s {", slice)

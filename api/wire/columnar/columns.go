@@ -168,6 +168,14 @@ func (r *tableCodec) flag(values *[]int64, field *bool) (converted bool) {
 	return c != nil
 }
 
+// not converts a boolean whose column has the opposite.
+func (r *tableCodec) not(values *[]int64, field *bool) {
+	opposite := !*field
+	if r.flag(values, &opposite) && !r.writing {
+		*field = !opposite
+	}
+}
+
 // list converts a list whose elements have width columns each; the first of these is complete. It
 // returns false if a patch leaves the list unchanged.
 func list[T any](r *tableCodec, count, first *[]int64, field *[]T, width int, element func(*T)) (converted bool) {

@@ -98,42 +98,25 @@ func (r *Decoder) decodeEntry(pb *wirepb.Objects, kind state.Kind, held state.En
 	e := state.Entry{Slot: held.Slot}
 	switch kind {
 	case state.KindNode:
-		o := copyObject[state.Node](held.Object)
-		r.node(pb.Nodes, o, &back, &e.Slot)
-		e.Object = o
+		e.Object = copyObject[state.Node](held.Object)
 	case state.KindNodeLoad:
-		o := copyObject[state.NodeLoad](held.Object)
-		r.nodeLoad(pb.NodeLoads, o, &back)
-		e.Object = o
+		e.Object = copyObject[state.NodeLoad](held.Object)
 	case state.KindPod:
-		o := copyObject[state.Pod](held.Object)
-		r.pod(pb.Pods, o, &back)
-		e.Object = o
+		e.Object = copyObject[state.Pod](held.Object)
 	case state.KindContainer:
-		o := copyObject[state.Container](held.Object)
-		r.container(pb.Containers, o, &back, &e.Slot)
-		e.Object = o
+		e.Object = copyObject[state.Container](held.Object)
 	case state.KindPort:
-		o := copyObject[state.Port](held.Object)
-		r.decodePort(pb, o, &back)
-		e.Object = o
+		e.Object = copyObject[state.Port](held.Object)
 	case state.KindTarget:
-		o := copyObject[state.Target](held.Object)
-		r.startRow(state.KindTarget).target(pb.Targets, o, &back)
-		e.Object = o
+		e.Object = copyObject[state.Target](held.Object)
 	case state.KindService:
-		o := copyObject[state.Service](held.Object)
-		r.service(pb.Services, o, &back)
-		e.Object = o
+		e.Object = copyObject[state.Service](held.Object)
 	case state.KindClaim:
-		o := copyObject[state.Claim](held.Object)
-		r.claim(pb.Claims, o, &back)
-		e.Object = o
+		e.Object = copyObject[state.Claim](held.Object)
 	case state.KindPersistentVolume:
-		o := copyObject[state.PersistentVolume](held.Object)
-		r.persistentVolume(pb.PersistentVolumes, o, &back)
-		e.Object = o
+		e.Object = copyObject[state.PersistentVolume](held.Object)
 	}
+	r.object(pb, e.Object, &back, &e.Slot)
 	if back > r.seq {
 		r.fail("change seq of an object is out of range")
 	}
@@ -143,22 +126,15 @@ func (r *Decoder) decodeEntry(pb *wirepb.Objects, kind state.Kind, held state.En
 
 // copyObject returns a shallow copy of held, or a zero object if held is nil. Shared parts are
 // never written to.
-func copyObject[T any](held state.Object) *T {
-	o := new(T)
-	if h, ok := any(held).(*T); ok {
+func copyObject[T any, O interface {
+	*T
+	state.Object
+}](held state.Object) state.Object {
+	o := O(new(T))
+	if h, ok := held.(O); ok {
 		*o = *h
 	}
 	return o
-}
-
-// decodePort decodes a port with its own target, if it has one. The target's column limits how
-// many targets the peer can claim.
-func (r *Decoder) decodePort(pb *wirepb.Objects, o *state.Port, back *uint64) {
-	own := pb.OwnTargets
-	if own == nil {
-		own = &wirepb.Targets{}
-	}
-	r.port(pb.Ports, own, o, back)
 }
 
 // keys decodes removed keys or the keys of patches.

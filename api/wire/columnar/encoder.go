@@ -3,6 +3,7 @@ package columnar
 import (
 	"fmt"
 	"iter"
+	"slices"
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire/wirepb"
@@ -15,7 +16,7 @@ const objectSize, elementSize = 24, 4
 // EncodeSnapshot calls yield with each chunk of a snapshot of s as soon as it is encoded. It stops
 // at the first error that yield returns.
 func EncodeSnapshot(s *state.State, yield func(chunk *wirepb.Objects, last bool) error) error {
-	w := newEncoder(s.Seq, stateTimes(s))
+	w := newEncoder(s.Seq, stateEntries(s))
 	flush := func(last bool) error {
 		chunk, err := w.finish()
 		if err != nil {
@@ -45,7 +46,7 @@ func EncodeSnapshot(s *state.State, yield func(chunk *wirepb.Objects, last bool)
 // that is unknown: changes of objects in base are sent as patches, other upserts as whole objects.
 // The error wraps ErrTooLarge if there are too many changes for one message.
 func EncodeDelta(base *state.State, from, to uint64, upserts []state.Entry, removes []state.Key) (*wirepb.Delta, error) {
-	w, delta := newEncoder(to, entryTimes(upserts)), &wirepb.Delta{From: from, To: to}
+	w, delta := newEncoder(to, slices.Values(upserts)), &wirepb.Delta{From: from, To: to}
 	whole, changes := splitUpserts(base, upserts)
 	for _, e := range whole {
 		w.add(e)
@@ -72,15 +73,18 @@ type encoder struct {
 }
 
 // newEncoder returns an encoder for a message with the given seq. The message's time base is
-// one second before the earliest of times.
-func newEncoder(seq uint64, times iter.Seq[state.Time]) *encoder {
+// one second before the earliest time in entries.
+func newEncoder(seq uint64, entries iter.Seq[state.Entry]) *encoder {
 	w := &encoder{seq: seq}
 	w.tables = tables{writing: true, strings: []string{""}, stringIndexes: map[string]int64{"": 0}}
 	first := true
-	for t := range times {
+	visit := func(t state.Time) {
 		if t != 0 && (first || t <= w.timeBase) {
 			w.timeBase, first = t-1, false
 		}
+	}
+	for e := range entries {
+		visitTimes(e.Object, visit)
 	}
 	w.nextChunk()
 	return w
@@ -107,26 +111,7 @@ func (w *encoder) reserve(kind state.Kind, objects int) {
 // add encodes one entry of any kind.
 func (w *encoder) add(e state.Entry) {
 	back, slot := w.seq-e.Seq, e.Slot
-	switch o := e.Object.(type) {
-	case *state.Node:
-		w.node(w.out.Nodes, o, &back, &slot)
-	case *state.NodeLoad:
-		w.nodeLoad(w.out.NodeLoads, o, &back)
-	case *state.Pod:
-		w.pod(w.out.Pods, o, &back)
-	case *state.Container:
-		w.container(w.out.Containers, o, &back, &slot)
-	case *state.Port:
-		w.port(w.out.Ports, w.out.OwnTargets, o, &back)
-	case *state.Target:
-		w.startRow(state.KindTarget).target(w.out.Targets, o, &back)
-	case *state.Service:
-		w.service(w.out.Services, o, &back)
-	case *state.Claim:
-		w.claim(w.out.Claims, o, &back)
-	case *state.PersistentVolume:
-		w.persistentVolume(w.out.PersistentVolumes, o, &back)
-	}
+	w.object(w.out, e.Object, &back, &slot)
 	w.objects++
 }
 
@@ -208,59 +193,15 @@ func removeEmptyTables(o *wirepb.Objects) {
 	}
 }
 
-// stateTimes yields every time in the objects of s.
-func stateTimes(s *state.State) iter.Seq[state.Time] {
-	return func(yield func(state.Time) bool) {
+// stateEntries yields all entries of s.
+func stateEntries(s *state.State) iter.Seq[state.Entry] {
+	return func(yield func(state.Entry) bool) {
 		for kind := range state.NumKinds {
 			for e := range s.Entries(kind) {
-				if !objectTimes(e.Object, yield) {
+				if !yield(e) {
 					return
 				}
 			}
 		}
 	}
-}
-
-func entryTimes(entries []state.Entry) iter.Seq[state.Time] {
-	return func(yield func(state.Time) bool) {
-		for _, e := range entries {
-			if !objectTimes(e.Object, yield) {
-				return
-			}
-		}
-	}
-}
-
-func objectTimes(o state.Object, yield func(state.Time) bool) bool {
-	each := func(times ...state.Time) bool {
-		for _, t := range times {
-			if !yield(t) {
-				return false
-			}
-		}
-		return true
-	}
-	switch o := o.(type) {
-	case *state.Node:
-		for i := range o.Conditions {
-			if !yield(o.Conditions[i].Since) {
-				return false
-			}
-		}
-		return each(o.CreatedAt, o.NotReadySince, o.FlappingSince, o.FlappingUntil)
-	case *state.Pod:
-		return each(o.CreatedAt, o.StartedAt, o.FinishedAt, o.DeletionAt, o.LastRestartAt, o.UnschedulableSince, o.NotReadySince)
-	case *state.Container:
-		if o.Last != nil && !yield(o.Last.FinishedAt) {
-			return false
-		}
-		return each(o.StartedAt, o.FinishedAt, o.NotReadySince, o.CrashLoopSince)
-	case *state.Service:
-		return each(o.CreatedAt, o.NoPodsSince, o.NoEndpointsSince, o.NoAddressSince)
-	case *state.Claim:
-		return yield(o.CreatedAt)
-	case *state.PersistentVolume:
-		return each(o.CreatedAt, o.PhaseSince)
-	}
-	return true
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,7 +57,7 @@ func TestGoldenBytesOfEachKind(t *testing.T) {
 func TestGoldenBytesOfKeys(t *testing.T) {
 	var lines strings.Builder
 	for kind := range state.NumKinds {
-		w := newEncoder(9, entryTimes(nil))
+		w := newEncoder(9, slices.Values[[]state.Entry](nil))
 		pb := w.addKeys([]state.Key{statetest.Filled(kind, 1).Key(), statetest.Filled(kind, 2).Key()})
 		encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(pb)
 		if err != nil {
@@ -107,7 +108,7 @@ func encodeRows(t *testing.T, objects ...state.Object) *wirepb.Objects {
 			entries[i].Slot = uint32(i + 1)
 		}
 	}
-	w := newEncoder(9, entryTimes(entries))
+	w := newEncoder(9, slices.Values(entries))
 	for _, e := range entries {
 		w.add(e)
 	}

@@ -2,6 +2,7 @@ package columnar
 
 import (
 	"fmt"
+	"slices"
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire/wirepb"
@@ -44,7 +45,7 @@ func (w *encoder) addPatches(changes []change) (*wirepb.Keys, *wirepb.Objects, e
 		keys[i] = c.next.Object.Key()
 	}
 	patchKeys := w.addKeys(keys)
-	comparer := newEncoder(w.seq, entryTimes(nil))
+	comparer := newEncoder(w.seq, slices.Values[[]state.Entry](nil))
 	comparer.comparing = true
 	for i, c := range changes {
 		w.kinds[keys[i].Kind].unchanged = comparer.compare(keys[i].Kind, c)

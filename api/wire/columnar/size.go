@@ -101,7 +101,7 @@ func EstimateMemory(pb *wirepb.Objects) (Memory, error) {
 		more := int64(len(r.ExtendedName))
 		n.Contents += min(more, int64(len(r.CpuMillis)))*mapSize + more*pairSize
 	}
-	n.Contents += listsOf(pb) + addressesOf(pb, counts)
+	n.Contents += contentsMemory(pb)
 	return n, nil
 }
 
@@ -126,44 +126,20 @@ func EstimateDeltaMemory(pb *wirepb.Delta) (Memory, error) {
 	return n, nil
 }
 
-// listsOf returns the memory of the objects' lists without their strings.
-func listsOf(pb *wirepb.Objects) int64 {
-	var size int64
-	list := func(column []int64, element int64) { size += int64(len(column)) * element }
-	list(pb.GetNodes().GetConditionsType(), inlineSize[state.NodeCondition]())
-	list(pb.GetNodes().GetRolesName(), inlineSize[string]())
-	list(pb.GetNodes().GetAddressesType(), inlineSize[state.NodeAddress]())
-	list(pb.GetNodes().GetTaintsKey(), inlineSize[state.Taint]())
-	list(pb.GetPods().GetPodIpsAddress(), inlineSize[string]())
-	list(pb.GetPods().GetStorageClaim(), inlineSize[state.Volume]())
-	list(pb.GetContainers().GetLastReason(), heapSize[state.LastTermination]())
-	list(pb.GetContainers().GetSpecRequests(), heapSize[state.ContainerResources]())
-	list(pb.GetPorts().GetServicePortName(), heapSize[state.ServicePort]())
-	list(pb.GetOwnTargets().GetBack(), objectSizes[state.KindTarget])
-	for _, targets := range []*wirepb.Targets{pb.GetTargets(), pb.GetOwnTargets()} {
-		list(targets.GetAddressesAddress(), inlineSize[string]())
-	}
-	return size
+// contentsMemory returns the memory of the objects' lists and addresses, without other strings.
+func contentsMemory(pb *wirepb.Objects) int64 {
+	return nodesMemory(pb.Nodes) + podsMemory(pb.Pods) + containersMemory(pb.Containers) + portsMemory(pb.Ports) +
+		targetsMemory(pb.Targets) + targetsMemory(pb.OwnTargets) + servicesMemory(pb.Services) +
+		int64(len(pb.GetOwnTargets().GetBack()))*objectSizes[state.KindTarget]
 }
 
-// addressesOf returns the memory of addresses. A column that has any value counts for all rows,
+// addressMemory returns the memory of the addresses in a column. A column that has any value counts for all rows,
 // since a column that ends early repeats its last value.
-func addressesOf(pb *wirepb.Objects, c Counts) int64 {
-	var addresses int
-	each := func(column []int64, objects int) {
-		if len(column) > 0 {
-			addresses += objects
-		}
+func addressMemory(column []int64, rows int) int64 {
+	if len(column) == 0 {
+		return 0
 	}
-	each(pb.GetNodes().GetAddressesAddress(), len(pb.GetNodes().GetAddressesType()))
-	each(pb.GetPods().GetPodIpsAddress(), len(pb.GetPods().GetPodIpsAddress()))
-	each(pb.GetPods().GetHostIp(), c[state.KindPod])
-	each(pb.GetPorts().GetAddress(), c[state.KindPort])
-	each(pb.GetServices().GetClusterIp(), c[state.KindService])
-	each(pb.GetServices().GetLoadBalancerIp(), c[state.KindService])
-	each(pb.GetTargets().GetAddressesAddress(), len(pb.GetTargets().GetAddressesAddress()))
-	each(pb.GetOwnTargets().GetAddressesAddress(), len(pb.GetOwnTargets().GetAddressesAddress()))
-	return int64(addresses) * addressSize
+	return int64(rows) * addressSize
 }
 
 // ObjectsSize returns the memory of all objects of s without their contents.

@@ -1732,10 +1732,11 @@ func (x *Stop) GetMessage() string {
 	return ""
 }
 
-// Objects holds objects of all kinds, one table per kind. A table has one column per field.
-// Each value of a column is the difference to the value of the row before; in the first row,
+// Objects holds objects of all kinds, one table per kind. A table has one column per field, named
+// after the field in Go; columns.proto has the tables. Each value of a column is the difference to the value of the row before; in the first row,
 // to zero. A column may end early: its value then stays the same for the remaining rows. The
-// column back is always complete, so its length is the number of rows.
+// column back is always complete, so its length is the number of rows; it is the message's seq
+// (Snapshot.seq or Delta.to) minus the object's change seq.
 //
 // The meaning of a value depends on the field's type in Go:
 //
@@ -1747,6 +1748,14 @@ func (x *Stop) GetMessage() string {
 //	list       the number of elements. The elements are in the columns whose names begin
 //	           with the list's name, those of all rows concatenated. The first of these
 //	           columns is always complete.
+//	pointer    a list of at most one element
+//	UID        1 if the next entry of uids belongs to the row, 0 for none
+//	Zeros      a bit set; see state.Zeros
+//
+// Some columns differ. Nodes.unschedulable is the opposite of the field Schedulable.
+// Pods.host_ip is 0 if it equals the host_ip of the preceding pod on the same node, else an
+// address plus one. Pods.started_at is 0 for no time, else the seconds after created_at, plus one
+// if that is not negative. Ports.own_target is 1 if the row has a target in own_targets.
 //
 // An IPv4 address in canonical form is 2n + 1, where n is its 32 bits as a number. Any other
 // address is 2n, where n is its index in the table strings.
@@ -1754,7 +1763,7 @@ func (x *Stop) GetMessage() string {
 // In Delta.patches each object is encoded by its differences to the object with the same key
 // that the receiver holds at Delta.from. Values are then absolute, not differences between
 // rows: 0 means that the field is unchanged; a changed field has its value, plus one if the
-// value is not negative. For a list, 0 means that the whole list is unchanged; a changed list
+// value is not negative. host_ip is an address and started_at is a Time. For a list, 0 means that the whole list is unchanged; a changed list
 // is sent completely, with its elements in columns like those of upserts. The columns back
 // and own_targets are encoded as in upserts.
 type Objects struct {
@@ -2002,1821 +2011,6 @@ func (x *Resources) GetExtendedAmount() []int64 {
 	return nil
 }
 
-// back is the message's seq (Snapshot.seq or Delta.to) minus the object's change seq.
-type Nodes struct {
-	state             protoimpl.MessageState `protogen:"open.v1"`
-	Back              []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
-	Slot              []int64                `protobuf:"zigzag64,2,rep,packed,name=slot,proto3" json:"slot,omitempty"`
-	Name              []int64                `protobuf:"zigzag64,3,rep,packed,name=name,proto3" json:"name,omitempty"`
-	Ready             []int64                `protobuf:"zigzag64,4,rep,packed,name=ready,proto3" json:"ready,omitempty"`
-	Unschedulable     []int64                `protobuf:"zigzag64,5,rep,packed,name=unschedulable,proto3" json:"unschedulable,omitempty"`
-	Conditions        []int64                `protobuf:"zigzag64,6,rep,packed,name=conditions,proto3" json:"conditions,omitempty"`
-	ConditionsType    []int64                `protobuf:"zigzag64,7,rep,packed,name=conditions_type,json=conditionsType,proto3" json:"conditions_type,omitempty"`
-	ConditionsStatus  []int64                `protobuf:"zigzag64,8,rep,packed,name=conditions_status,json=conditionsStatus,proto3" json:"conditions_status,omitempty"`
-	ConditionsReason  []int64                `protobuf:"zigzag64,9,rep,packed,name=conditions_reason,json=conditionsReason,proto3" json:"conditions_reason,omitempty"`
-	ConditionsMessage []int64                `protobuf:"zigzag64,10,rep,packed,name=conditions_message,json=conditionsMessage,proto3" json:"conditions_message,omitempty"`
-	ConditionsSince   []int64                `protobuf:"zigzag64,11,rep,packed,name=conditions_since,json=conditionsSince,proto3" json:"conditions_since,omitempty"`
-	Roles             []int64                `protobuf:"zigzag64,12,rep,packed,name=roles,proto3" json:"roles,omitempty"`
-	RolesName         []int64                `protobuf:"zigzag64,13,rep,packed,name=roles_name,json=rolesName,proto3" json:"roles_name,omitempty"`
-	Addresses         []int64                `protobuf:"zigzag64,14,rep,packed,name=addresses,proto3" json:"addresses,omitempty"`
-	AddressesType     []int64                `protobuf:"zigzag64,15,rep,packed,name=addresses_type,json=addressesType,proto3" json:"addresses_type,omitempty"`
-	AddressesAddress  []int64                `protobuf:"zigzag64,16,rep,packed,name=addresses_address,json=addressesAddress,proto3" json:"addresses_address,omitempty"`
-	Zone              []int64                `protobuf:"zigzag64,17,rep,packed,name=zone,proto3" json:"zone,omitempty"`
-	Region            []int64                `protobuf:"zigzag64,18,rep,packed,name=region,proto3" json:"region,omitempty"`
-	InstanceType      []int64                `protobuf:"zigzag64,19,rep,packed,name=instance_type,json=instanceType,proto3" json:"instance_type,omitempty"`
-	Taints            []int64                `protobuf:"zigzag64,20,rep,packed,name=taints,proto3" json:"taints,omitempty"`
-	TaintsKey         []int64                `protobuf:"zigzag64,21,rep,packed,name=taints_key,json=taintsKey,proto3" json:"taints_key,omitempty"`
-	TaintsValue       []int64                `protobuf:"zigzag64,22,rep,packed,name=taints_value,json=taintsValue,proto3" json:"taints_value,omitempty"`
-	TaintsEffect      []int64                `protobuf:"zigzag64,23,rep,packed,name=taints_effect,json=taintsEffect,proto3" json:"taints_effect,omitempty"`
-	KubeletVersion    []int64                `protobuf:"zigzag64,24,rep,packed,name=kubelet_version,json=kubeletVersion,proto3" json:"kubelet_version,omitempty"`
-	KernelVersion     []int64                `protobuf:"zigzag64,25,rep,packed,name=kernel_version,json=kernelVersion,proto3" json:"kernel_version,omitempty"`
-	OsImage           []int64                `protobuf:"zigzag64,26,rep,packed,name=os_image,json=osImage,proto3" json:"os_image,omitempty"`
-	Architecture      []int64                `protobuf:"zigzag64,27,rep,packed,name=architecture,proto3" json:"architecture,omitempty"`
-	ContainerRuntime  []int64                `protobuf:"zigzag64,28,rep,packed,name=container_runtime,json=containerRuntime,proto3" json:"container_runtime,omitempty"`
-	CreatedAt         []int64                `protobuf:"zigzag64,29,rep,packed,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	Capacity          []int64                `protobuf:"zigzag64,30,rep,packed,name=capacity,proto3" json:"capacity,omitempty"`
-	Allocatable       []int64                `protobuf:"zigzag64,31,rep,packed,name=allocatable,proto3" json:"allocatable,omitempty"`
-	KubeProxyVersion  []int64                `protobuf:"zigzag64,32,rep,packed,name=kube_proxy_version,json=kubeProxyVersion,proto3" json:"kube_proxy_version,omitempty"`
-	SystemUuid        []int64                `protobuf:"zigzag64,33,rep,packed,name=system_uuid,json=systemUuid,proto3" json:"system_uuid,omitempty"`
-	ProviderId        []int64                `protobuf:"zigzag64,34,rep,packed,name=provider_id,json=providerId,proto3" json:"provider_id,omitempty"`
-	PodCidr           []int64                `protobuf:"zigzag64,35,rep,packed,name=pod_cidr,json=podCidr,proto3" json:"pod_cidr,omitempty"`
-	FlappingSince     []int64                `protobuf:"zigzag64,36,rep,packed,name=flapping_since,json=flappingSince,proto3" json:"flapping_since,omitempty"`
-	FlappingUntil     []int64                `protobuf:"zigzag64,37,rep,packed,name=flapping_until,json=flappingUntil,proto3" json:"flapping_until,omitempty"`
-	Mute              []int64                `protobuf:"zigzag64,38,rep,packed,name=mute,proto3" json:"mute,omitempty"`
-	// capacity_zeros and allocatable_zeros are bit sets; see state.Zeros.
-	CapacityZeros    []int64 `protobuf:"zigzag64,39,rep,packed,name=capacity_zeros,json=capacityZeros,proto3" json:"capacity_zeros,omitempty"`
-	AllocatableZeros []int64 `protobuf:"zigzag64,40,rep,packed,name=allocatable_zeros,json=allocatableZeros,proto3" json:"allocatable_zeros,omitempty"`
-	NotReadySince    []int64 `protobuf:"zigzag64,41,rep,packed,name=not_ready_since,json=notReadySince,proto3" json:"not_ready_since,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
-}
-
-func (x *Nodes) Reset() {
-	*x = Nodes{}
-	mi := &file_wirepb_wire_proto_msgTypes[20]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Nodes) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Nodes) ProtoMessage() {}
-
-func (x *Nodes) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[20]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Nodes.ProtoReflect.Descriptor instead.
-func (*Nodes) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{20}
-}
-
-func (x *Nodes) GetBack() []int64 {
-	if x != nil {
-		return x.Back
-	}
-	return nil
-}
-
-func (x *Nodes) GetSlot() []int64 {
-	if x != nil {
-		return x.Slot
-	}
-	return nil
-}
-
-func (x *Nodes) GetName() []int64 {
-	if x != nil {
-		return x.Name
-	}
-	return nil
-}
-
-func (x *Nodes) GetReady() []int64 {
-	if x != nil {
-		return x.Ready
-	}
-	return nil
-}
-
-func (x *Nodes) GetUnschedulable() []int64 {
-	if x != nil {
-		return x.Unschedulable
-	}
-	return nil
-}
-
-func (x *Nodes) GetConditions() []int64 {
-	if x != nil {
-		return x.Conditions
-	}
-	return nil
-}
-
-func (x *Nodes) GetConditionsType() []int64 {
-	if x != nil {
-		return x.ConditionsType
-	}
-	return nil
-}
-
-func (x *Nodes) GetConditionsStatus() []int64 {
-	if x != nil {
-		return x.ConditionsStatus
-	}
-	return nil
-}
-
-func (x *Nodes) GetConditionsReason() []int64 {
-	if x != nil {
-		return x.ConditionsReason
-	}
-	return nil
-}
-
-func (x *Nodes) GetConditionsMessage() []int64 {
-	if x != nil {
-		return x.ConditionsMessage
-	}
-	return nil
-}
-
-func (x *Nodes) GetConditionsSince() []int64 {
-	if x != nil {
-		return x.ConditionsSince
-	}
-	return nil
-}
-
-func (x *Nodes) GetRoles() []int64 {
-	if x != nil {
-		return x.Roles
-	}
-	return nil
-}
-
-func (x *Nodes) GetRolesName() []int64 {
-	if x != nil {
-		return x.RolesName
-	}
-	return nil
-}
-
-func (x *Nodes) GetAddresses() []int64 {
-	if x != nil {
-		return x.Addresses
-	}
-	return nil
-}
-
-func (x *Nodes) GetAddressesType() []int64 {
-	if x != nil {
-		return x.AddressesType
-	}
-	return nil
-}
-
-func (x *Nodes) GetAddressesAddress() []int64 {
-	if x != nil {
-		return x.AddressesAddress
-	}
-	return nil
-}
-
-func (x *Nodes) GetZone() []int64 {
-	if x != nil {
-		return x.Zone
-	}
-	return nil
-}
-
-func (x *Nodes) GetRegion() []int64 {
-	if x != nil {
-		return x.Region
-	}
-	return nil
-}
-
-func (x *Nodes) GetInstanceType() []int64 {
-	if x != nil {
-		return x.InstanceType
-	}
-	return nil
-}
-
-func (x *Nodes) GetTaints() []int64 {
-	if x != nil {
-		return x.Taints
-	}
-	return nil
-}
-
-func (x *Nodes) GetTaintsKey() []int64 {
-	if x != nil {
-		return x.TaintsKey
-	}
-	return nil
-}
-
-func (x *Nodes) GetTaintsValue() []int64 {
-	if x != nil {
-		return x.TaintsValue
-	}
-	return nil
-}
-
-func (x *Nodes) GetTaintsEffect() []int64 {
-	if x != nil {
-		return x.TaintsEffect
-	}
-	return nil
-}
-
-func (x *Nodes) GetKubeletVersion() []int64 {
-	if x != nil {
-		return x.KubeletVersion
-	}
-	return nil
-}
-
-func (x *Nodes) GetKernelVersion() []int64 {
-	if x != nil {
-		return x.KernelVersion
-	}
-	return nil
-}
-
-func (x *Nodes) GetOsImage() []int64 {
-	if x != nil {
-		return x.OsImage
-	}
-	return nil
-}
-
-func (x *Nodes) GetArchitecture() []int64 {
-	if x != nil {
-		return x.Architecture
-	}
-	return nil
-}
-
-func (x *Nodes) GetContainerRuntime() []int64 {
-	if x != nil {
-		return x.ContainerRuntime
-	}
-	return nil
-}
-
-func (x *Nodes) GetCreatedAt() []int64 {
-	if x != nil {
-		return x.CreatedAt
-	}
-	return nil
-}
-
-func (x *Nodes) GetCapacity() []int64 {
-	if x != nil {
-		return x.Capacity
-	}
-	return nil
-}
-
-func (x *Nodes) GetAllocatable() []int64 {
-	if x != nil {
-		return x.Allocatable
-	}
-	return nil
-}
-
-func (x *Nodes) GetKubeProxyVersion() []int64 {
-	if x != nil {
-		return x.KubeProxyVersion
-	}
-	return nil
-}
-
-func (x *Nodes) GetSystemUuid() []int64 {
-	if x != nil {
-		return x.SystemUuid
-	}
-	return nil
-}
-
-func (x *Nodes) GetProviderId() []int64 {
-	if x != nil {
-		return x.ProviderId
-	}
-	return nil
-}
-
-func (x *Nodes) GetPodCidr() []int64 {
-	if x != nil {
-		return x.PodCidr
-	}
-	return nil
-}
-
-func (x *Nodes) GetFlappingSince() []int64 {
-	if x != nil {
-		return x.FlappingSince
-	}
-	return nil
-}
-
-func (x *Nodes) GetFlappingUntil() []int64 {
-	if x != nil {
-		return x.FlappingUntil
-	}
-	return nil
-}
-
-func (x *Nodes) GetMute() []int64 {
-	if x != nil {
-		return x.Mute
-	}
-	return nil
-}
-
-func (x *Nodes) GetCapacityZeros() []int64 {
-	if x != nil {
-		return x.CapacityZeros
-	}
-	return nil
-}
-
-func (x *Nodes) GetAllocatableZeros() []int64 {
-	if x != nil {
-		return x.AllocatableZeros
-	}
-	return nil
-}
-
-func (x *Nodes) GetNotReadySince() []int64 {
-	if x != nil {
-		return x.NotReadySince
-	}
-	return nil
-}
-
-type NodeLoads struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Back          []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
-	Node          []int64                `protobuf:"zigzag64,2,rep,packed,name=node,proto3" json:"node,omitempty"`
-	Requested     []int64                `protobuf:"zigzag64,3,rep,packed,name=requested,proto3" json:"requested,omitempty"`
-	Limits        []int64                `protobuf:"zigzag64,4,rep,packed,name=limits,proto3" json:"limits,omitempty"`
-	Pods          []int64                `protobuf:"zigzag64,5,rep,packed,name=pods,proto3" json:"pods,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *NodeLoads) Reset() {
-	*x = NodeLoads{}
-	mi := &file_wirepb_wire_proto_msgTypes[21]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *NodeLoads) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*NodeLoads) ProtoMessage() {}
-
-func (x *NodeLoads) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[21]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use NodeLoads.ProtoReflect.Descriptor instead.
-func (*NodeLoads) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{21}
-}
-
-func (x *NodeLoads) GetBack() []int64 {
-	if x != nil {
-		return x.Back
-	}
-	return nil
-}
-
-func (x *NodeLoads) GetNode() []int64 {
-	if x != nil {
-		return x.Node
-	}
-	return nil
-}
-
-func (x *NodeLoads) GetRequested() []int64 {
-	if x != nil {
-		return x.Requested
-	}
-	return nil
-}
-
-func (x *NodeLoads) GetLimits() []int64 {
-	if x != nil {
-		return x.Limits
-	}
-	return nil
-}
-
-func (x *NodeLoads) GetPods() []int64 {
-	if x != nil {
-		return x.Pods
-	}
-	return nil
-}
-
-// host_ip is 0 if it equals the host_ip of the preceding pod on the same node, else an address
-// plus one. started_at is 0 for no time, else the seconds after created_at, plus one if that is
-// not negative. In Delta.patches, host_ip is an address and started_at is a Time.
-type Pods struct {
-	state                protoimpl.MessageState `protogen:"open.v1"`
-	Back                 []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
-	Namespace            []int64                `protobuf:"zigzag64,2,rep,packed,name=namespace,proto3" json:"namespace,omitempty"`
-	Name                 []int64                `protobuf:"zigzag64,3,rep,packed,name=name,proto3" json:"name,omitempty"`
-	Node                 []int64                `protobuf:"zigzag64,4,rep,packed,name=node,proto3" json:"node,omitempty"`
-	Phase                []int64                `protobuf:"zigzag64,5,rep,packed,name=phase,proto3" json:"phase,omitempty"`
-	Reason               []int64                `protobuf:"zigzag64,6,rep,packed,name=reason,proto3" json:"reason,omitempty"`
-	Message              []int64                `protobuf:"zigzag64,7,rep,packed,name=message,proto3" json:"message,omitempty"`
-	PodIps               []int64                `protobuf:"zigzag64,8,rep,packed,name=pod_ips,json=podIps,proto3" json:"pod_ips,omitempty"`
-	PodIpsAddress        []int64                `protobuf:"zigzag64,9,rep,packed,name=pod_ips_address,json=podIpsAddress,proto3" json:"pod_ips_address,omitempty"`
-	HostNetwork          []int64                `protobuf:"zigzag64,10,rep,packed,name=host_network,json=hostNetwork,proto3" json:"host_network,omitempty"`
-	QosClass             []int64                `protobuf:"zigzag64,11,rep,packed,name=qos_class,json=qosClass,proto3" json:"qos_class,omitempty"`
-	Terminating          []int64                `protobuf:"zigzag64,12,rep,packed,name=terminating,proto3" json:"terminating,omitempty"`
-	CreatedAt            []int64                `protobuf:"zigzag64,13,rep,packed,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	OwnerKind            []int64                `protobuf:"zigzag64,14,rep,packed,name=owner_kind,json=ownerKind,proto3" json:"owner_kind,omitempty"`
-	OwnerName            []int64                `protobuf:"zigzag64,15,rep,packed,name=owner_name,json=ownerName,proto3" json:"owner_name,omitempty"`
-	Requested            []int64                `protobuf:"zigzag64,16,rep,packed,name=requested,proto3" json:"requested,omitempty"`
-	Limits               []int64                `protobuf:"zigzag64,17,rep,packed,name=limits,proto3" json:"limits,omitempty"`
-	Storage              []int64                `protobuf:"zigzag64,18,rep,packed,name=storage,proto3" json:"storage,omitempty"`
-	StorageClaim         []int64                `protobuf:"zigzag64,19,rep,packed,name=storage_claim,json=storageClaim,proto3" json:"storage_claim,omitempty"`
-	StorageCapacityBytes []int64                `protobuf:"zigzag64,20,rep,packed,name=storage_capacity_bytes,json=storageCapacityBytes,proto3" json:"storage_capacity_bytes,omitempty"`
-	StorageMountPath     []int64                `protobuf:"zigzag64,21,rep,packed,name=storage_mount_path,json=storageMountPath,proto3" json:"storage_mount_path,omitempty"`
-	UnschedulableSince   []int64                `protobuf:"zigzag64,22,rep,packed,name=unschedulable_since,json=unschedulableSince,proto3" json:"unschedulable_since,omitempty"`
-	// uid is 1 if the next entry of Objects.uids belongs to the row, 0 for none.
-	Uid                []int64 `protobuf:"zigzag64,23,rep,packed,name=uid,proto3" json:"uid,omitempty"`
-	Status             []int64 `protobuf:"zigzag64,24,rep,packed,name=status,proto3" json:"status,omitempty"`
-	ReadyOf            []int64 `protobuf:"zigzag64,25,rep,packed,name=ready_of,json=readyOf,proto3" json:"ready_of,omitempty"`
-	ReadyTotal         []int64 `protobuf:"zigzag64,26,rep,packed,name=ready_total,json=readyTotal,proto3" json:"ready_total,omitempty"`
-	Restarts           []int64 `protobuf:"zigzag64,27,rep,packed,name=restarts,proto3" json:"restarts,omitempty"`
-	LastRestartAt      []int64 `protobuf:"zigzag64,28,rep,packed,name=last_restart_at,json=lastRestartAt,proto3" json:"last_restart_at,omitempty"`
-	HostIp             []int64 `protobuf:"zigzag64,29,rep,packed,name=host_ip,json=hostIp,proto3" json:"host_ip,omitempty"`
-	RestartPolicy      []int64 `protobuf:"zigzag64,30,rep,packed,name=restart_policy,json=restartPolicy,proto3" json:"restart_policy,omitempty"`
-	PriorityClass      []int64 `protobuf:"zigzag64,31,rep,packed,name=priority_class,json=priorityClass,proto3" json:"priority_class,omitempty"`
-	StartedAt          []int64 `protobuf:"zigzag64,32,rep,packed,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
-	FinishedAt         []int64 `protobuf:"zigzag64,33,rep,packed,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"`
-	DeletionAt         []int64 `protobuf:"zigzag64,34,rep,packed,name=deletion_at,json=deletionAt,proto3" json:"deletion_at,omitempty"`
-	ControllerKind     []int64 `protobuf:"zigzag64,35,rep,packed,name=controller_kind,json=controllerKind,proto3" json:"controller_kind,omitempty"`
-	ControllerName     []int64 `protobuf:"zigzag64,36,rep,packed,name=controller_name,json=controllerName,proto3" json:"controller_name,omitempty"`
-	ReadyCondition     []int64 `protobuf:"zigzag64,37,rep,packed,name=ready_condition,json=readyCondition,proto3" json:"ready_condition,omitempty"`
-	ScheduledCondition []int64 `protobuf:"zigzag64,38,rep,packed,name=scheduled_condition,json=scheduledCondition,proto3" json:"scheduled_condition,omitempty"`
-	NotReadySince      []int64 `protobuf:"zigzag64,39,rep,packed,name=not_ready_since,json=notReadySince,proto3" json:"not_ready_since,omitempty"`
-	Mute               []int64 `protobuf:"zigzag64,40,rep,packed,name=mute,proto3" json:"mute,omitempty"`
-	StorageName        []int64 `protobuf:"zigzag64,41,rep,packed,name=storage_name,json=storageName,proto3" json:"storage_name,omitempty"`
-	StorageEphemeral   []int64 `protobuf:"zigzag64,42,rep,packed,name=storage_ephemeral,json=storageEphemeral,proto3" json:"storage_ephemeral,omitempty"`
-	ServiceAccount     []int64 `protobuf:"zigzag64,43,rep,packed,name=service_account,json=serviceAccount,proto3" json:"service_account,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
-}
-
-func (x *Pods) Reset() {
-	*x = Pods{}
-	mi := &file_wirepb_wire_proto_msgTypes[22]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Pods) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Pods) ProtoMessage() {}
-
-func (x *Pods) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[22]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Pods.ProtoReflect.Descriptor instead.
-func (*Pods) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{22}
-}
-
-func (x *Pods) GetBack() []int64 {
-	if x != nil {
-		return x.Back
-	}
-	return nil
-}
-
-func (x *Pods) GetNamespace() []int64 {
-	if x != nil {
-		return x.Namespace
-	}
-	return nil
-}
-
-func (x *Pods) GetName() []int64 {
-	if x != nil {
-		return x.Name
-	}
-	return nil
-}
-
-func (x *Pods) GetNode() []int64 {
-	if x != nil {
-		return x.Node
-	}
-	return nil
-}
-
-func (x *Pods) GetPhase() []int64 {
-	if x != nil {
-		return x.Phase
-	}
-	return nil
-}
-
-func (x *Pods) GetReason() []int64 {
-	if x != nil {
-		return x.Reason
-	}
-	return nil
-}
-
-func (x *Pods) GetMessage() []int64 {
-	if x != nil {
-		return x.Message
-	}
-	return nil
-}
-
-func (x *Pods) GetPodIps() []int64 {
-	if x != nil {
-		return x.PodIps
-	}
-	return nil
-}
-
-func (x *Pods) GetPodIpsAddress() []int64 {
-	if x != nil {
-		return x.PodIpsAddress
-	}
-	return nil
-}
-
-func (x *Pods) GetHostNetwork() []int64 {
-	if x != nil {
-		return x.HostNetwork
-	}
-	return nil
-}
-
-func (x *Pods) GetQosClass() []int64 {
-	if x != nil {
-		return x.QosClass
-	}
-	return nil
-}
-
-func (x *Pods) GetTerminating() []int64 {
-	if x != nil {
-		return x.Terminating
-	}
-	return nil
-}
-
-func (x *Pods) GetCreatedAt() []int64 {
-	if x != nil {
-		return x.CreatedAt
-	}
-	return nil
-}
-
-func (x *Pods) GetOwnerKind() []int64 {
-	if x != nil {
-		return x.OwnerKind
-	}
-	return nil
-}
-
-func (x *Pods) GetOwnerName() []int64 {
-	if x != nil {
-		return x.OwnerName
-	}
-	return nil
-}
-
-func (x *Pods) GetRequested() []int64 {
-	if x != nil {
-		return x.Requested
-	}
-	return nil
-}
-
-func (x *Pods) GetLimits() []int64 {
-	if x != nil {
-		return x.Limits
-	}
-	return nil
-}
-
-func (x *Pods) GetStorage() []int64 {
-	if x != nil {
-		return x.Storage
-	}
-	return nil
-}
-
-func (x *Pods) GetStorageClaim() []int64 {
-	if x != nil {
-		return x.StorageClaim
-	}
-	return nil
-}
-
-func (x *Pods) GetStorageCapacityBytes() []int64 {
-	if x != nil {
-		return x.StorageCapacityBytes
-	}
-	return nil
-}
-
-func (x *Pods) GetStorageMountPath() []int64 {
-	if x != nil {
-		return x.StorageMountPath
-	}
-	return nil
-}
-
-func (x *Pods) GetUnschedulableSince() []int64 {
-	if x != nil {
-		return x.UnschedulableSince
-	}
-	return nil
-}
-
-func (x *Pods) GetUid() []int64 {
-	if x != nil {
-		return x.Uid
-	}
-	return nil
-}
-
-func (x *Pods) GetStatus() []int64 {
-	if x != nil {
-		return x.Status
-	}
-	return nil
-}
-
-func (x *Pods) GetReadyOf() []int64 {
-	if x != nil {
-		return x.ReadyOf
-	}
-	return nil
-}
-
-func (x *Pods) GetReadyTotal() []int64 {
-	if x != nil {
-		return x.ReadyTotal
-	}
-	return nil
-}
-
-func (x *Pods) GetRestarts() []int64 {
-	if x != nil {
-		return x.Restarts
-	}
-	return nil
-}
-
-func (x *Pods) GetLastRestartAt() []int64 {
-	if x != nil {
-		return x.LastRestartAt
-	}
-	return nil
-}
-
-func (x *Pods) GetHostIp() []int64 {
-	if x != nil {
-		return x.HostIp
-	}
-	return nil
-}
-
-func (x *Pods) GetRestartPolicy() []int64 {
-	if x != nil {
-		return x.RestartPolicy
-	}
-	return nil
-}
-
-func (x *Pods) GetPriorityClass() []int64 {
-	if x != nil {
-		return x.PriorityClass
-	}
-	return nil
-}
-
-func (x *Pods) GetStartedAt() []int64 {
-	if x != nil {
-		return x.StartedAt
-	}
-	return nil
-}
-
-func (x *Pods) GetFinishedAt() []int64 {
-	if x != nil {
-		return x.FinishedAt
-	}
-	return nil
-}
-
-func (x *Pods) GetDeletionAt() []int64 {
-	if x != nil {
-		return x.DeletionAt
-	}
-	return nil
-}
-
-func (x *Pods) GetControllerKind() []int64 {
-	if x != nil {
-		return x.ControllerKind
-	}
-	return nil
-}
-
-func (x *Pods) GetControllerName() []int64 {
-	if x != nil {
-		return x.ControllerName
-	}
-	return nil
-}
-
-func (x *Pods) GetReadyCondition() []int64 {
-	if x != nil {
-		return x.ReadyCondition
-	}
-	return nil
-}
-
-func (x *Pods) GetScheduledCondition() []int64 {
-	if x != nil {
-		return x.ScheduledCondition
-	}
-	return nil
-}
-
-func (x *Pods) GetNotReadySince() []int64 {
-	if x != nil {
-		return x.NotReadySince
-	}
-	return nil
-}
-
-func (x *Pods) GetMute() []int64 {
-	if x != nil {
-		return x.Mute
-	}
-	return nil
-}
-
-func (x *Pods) GetStorageName() []int64 {
-	if x != nil {
-		return x.StorageName
-	}
-	return nil
-}
-
-func (x *Pods) GetStorageEphemeral() []int64 {
-	if x != nil {
-		return x.StorageEphemeral
-	}
-	return nil
-}
-
-func (x *Pods) GetServiceAccount() []int64 {
-	if x != nil {
-		return x.ServiceAccount
-	}
-	return nil
-}
-
-// last and spec are lists of at most one element.
-type Containers struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	Back           []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
-	Slot           []int64                `protobuf:"zigzag64,2,rep,packed,name=slot,proto3" json:"slot,omitempty"`
-	Namespace      []int64                `protobuf:"zigzag64,3,rep,packed,name=namespace,proto3" json:"namespace,omitempty"`
-	Pod            []int64                `protobuf:"zigzag64,4,rep,packed,name=pod,proto3" json:"pod,omitempty"`
-	Name           []int64                `protobuf:"zigzag64,5,rep,packed,name=name,proto3" json:"name,omitempty"`
-	Kind           []int64                `protobuf:"zigzag64,6,rep,packed,name=kind,proto3" json:"kind,omitempty"`
-	Node           []int64                `protobuf:"zigzag64,7,rep,packed,name=node,proto3" json:"node,omitempty"`
-	Image          []int64                `protobuf:"zigzag64,8,rep,packed,name=image,proto3" json:"image,omitempty"`
-	ImageId        []int64                `protobuf:"zigzag64,9,rep,packed,name=image_id,json=imageId,proto3" json:"image_id,omitempty"`
-	State          []int64                `protobuf:"zigzag64,10,rep,packed,name=state,proto3" json:"state,omitempty"`
-	Reason         []int64                `protobuf:"zigzag64,11,rep,packed,name=reason,proto3" json:"reason,omitempty"`
-	Message        []int64                `protobuf:"zigzag64,12,rep,packed,name=message,proto3" json:"message,omitempty"`
-	ExitCode       []int64                `protobuf:"zigzag64,13,rep,packed,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
-	Ready          []int64                `protobuf:"zigzag64,14,rep,packed,name=ready,proto3" json:"ready,omitempty"`
-	Restarts       []int64                `protobuf:"zigzag64,15,rep,packed,name=restarts,proto3" json:"restarts,omitempty"`
-	StartedAt      []int64                `protobuf:"zigzag64,16,rep,packed,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
-	FinishedAt     []int64                `protobuf:"zigzag64,17,rep,packed,name=finished_at,json=finishedAt,proto3" json:"finished_at,omitempty"`
-	NotReadySince  []int64                `protobuf:"zigzag64,18,rep,packed,name=not_ready_since,json=notReadySince,proto3" json:"not_ready_since,omitempty"`
-	Last           []int64                `protobuf:"zigzag64,19,rep,packed,name=last,proto3" json:"last,omitempty"`
-	LastReason     []int64                `protobuf:"zigzag64,20,rep,packed,name=last_reason,json=lastReason,proto3" json:"last_reason,omitempty"`
-	LastExitCode   []int64                `protobuf:"zigzag64,21,rep,packed,name=last_exit_code,json=lastExitCode,proto3" json:"last_exit_code,omitempty"`
-	LastFinishedAt []int64                `protobuf:"zigzag64,22,rep,packed,name=last_finished_at,json=lastFinishedAt,proto3" json:"last_finished_at,omitempty"`
-	Requests       []int64                `protobuf:"zigzag64,23,rep,packed,name=requests,proto3" json:"requests,omitempty"`
-	Limits         []int64                `protobuf:"zigzag64,24,rep,packed,name=limits,proto3" json:"limits,omitempty"`
-	CrashLoopSince []int64                `protobuf:"zigzag64,25,rep,packed,name=crash_loop_since,json=crashLoopSince,proto3" json:"crash_loop_since,omitempty"`
-	Spec           []int64                `protobuf:"zigzag64,26,rep,packed,name=spec,proto3" json:"spec,omitempty"`
-	SpecRequests   []int64                `protobuf:"zigzag64,27,rep,packed,name=spec_requests,json=specRequests,proto3" json:"spec_requests,omitempty"`
-	SpecLimits     []int64                `protobuf:"zigzag64,28,rep,packed,name=spec_limits,json=specLimits,proto3" json:"spec_limits,omitempty"`
-	StatusImage    []int64                `protobuf:"zigzag64,29,rep,packed,name=status_image,json=statusImage,proto3" json:"status_image,omitempty"`
-	RestartPolicy  []int64                `protobuf:"zigzag64,30,rep,packed,name=restart_policy,json=restartPolicy,proto3" json:"restart_policy,omitempty"`
-	NoStatus       []int64                `protobuf:"zigzag64,31,rep,packed,name=no_status,json=noStatus,proto3" json:"no_status,omitempty"`
-	// request_zeros and limit_zeros are bit sets; see state.Zeros.
-	RequestZeros  []int64 `protobuf:"zigzag64,32,rep,packed,name=request_zeros,json=requestZeros,proto3" json:"request_zeros,omitempty"`
-	LimitZeros    []int64 `protobuf:"zigzag64,33,rep,packed,name=limit_zeros,json=limitZeros,proto3" json:"limit_zeros,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Containers) Reset() {
-	*x = Containers{}
-	mi := &file_wirepb_wire_proto_msgTypes[23]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Containers) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Containers) ProtoMessage() {}
-
-func (x *Containers) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[23]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Containers.ProtoReflect.Descriptor instead.
-func (*Containers) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{23}
-}
-
-func (x *Containers) GetBack() []int64 {
-	if x != nil {
-		return x.Back
-	}
-	return nil
-}
-
-func (x *Containers) GetSlot() []int64 {
-	if x != nil {
-		return x.Slot
-	}
-	return nil
-}
-
-func (x *Containers) GetNamespace() []int64 {
-	if x != nil {
-		return x.Namespace
-	}
-	return nil
-}
-
-func (x *Containers) GetPod() []int64 {
-	if x != nil {
-		return x.Pod
-	}
-	return nil
-}
-
-func (x *Containers) GetName() []int64 {
-	if x != nil {
-		return x.Name
-	}
-	return nil
-}
-
-func (x *Containers) GetKind() []int64 {
-	if x != nil {
-		return x.Kind
-	}
-	return nil
-}
-
-func (x *Containers) GetNode() []int64 {
-	if x != nil {
-		return x.Node
-	}
-	return nil
-}
-
-func (x *Containers) GetImage() []int64 {
-	if x != nil {
-		return x.Image
-	}
-	return nil
-}
-
-func (x *Containers) GetImageId() []int64 {
-	if x != nil {
-		return x.ImageId
-	}
-	return nil
-}
-
-func (x *Containers) GetState() []int64 {
-	if x != nil {
-		return x.State
-	}
-	return nil
-}
-
-func (x *Containers) GetReason() []int64 {
-	if x != nil {
-		return x.Reason
-	}
-	return nil
-}
-
-func (x *Containers) GetMessage() []int64 {
-	if x != nil {
-		return x.Message
-	}
-	return nil
-}
-
-func (x *Containers) GetExitCode() []int64 {
-	if x != nil {
-		return x.ExitCode
-	}
-	return nil
-}
-
-func (x *Containers) GetReady() []int64 {
-	if x != nil {
-		return x.Ready
-	}
-	return nil
-}
-
-func (x *Containers) GetRestarts() []int64 {
-	if x != nil {
-		return x.Restarts
-	}
-	return nil
-}
-
-func (x *Containers) GetStartedAt() []int64 {
-	if x != nil {
-		return x.StartedAt
-	}
-	return nil
-}
-
-func (x *Containers) GetFinishedAt() []int64 {
-	if x != nil {
-		return x.FinishedAt
-	}
-	return nil
-}
-
-func (x *Containers) GetNotReadySince() []int64 {
-	if x != nil {
-		return x.NotReadySince
-	}
-	return nil
-}
-
-func (x *Containers) GetLast() []int64 {
-	if x != nil {
-		return x.Last
-	}
-	return nil
-}
-
-func (x *Containers) GetLastReason() []int64 {
-	if x != nil {
-		return x.LastReason
-	}
-	return nil
-}
-
-func (x *Containers) GetLastExitCode() []int64 {
-	if x != nil {
-		return x.LastExitCode
-	}
-	return nil
-}
-
-func (x *Containers) GetLastFinishedAt() []int64 {
-	if x != nil {
-		return x.LastFinishedAt
-	}
-	return nil
-}
-
-func (x *Containers) GetRequests() []int64 {
-	if x != nil {
-		return x.Requests
-	}
-	return nil
-}
-
-func (x *Containers) GetLimits() []int64 {
-	if x != nil {
-		return x.Limits
-	}
-	return nil
-}
-
-func (x *Containers) GetCrashLoopSince() []int64 {
-	if x != nil {
-		return x.CrashLoopSince
-	}
-	return nil
-}
-
-func (x *Containers) GetSpec() []int64 {
-	if x != nil {
-		return x.Spec
-	}
-	return nil
-}
-
-func (x *Containers) GetSpecRequests() []int64 {
-	if x != nil {
-		return x.SpecRequests
-	}
-	return nil
-}
-
-func (x *Containers) GetSpecLimits() []int64 {
-	if x != nil {
-		return x.SpecLimits
-	}
-	return nil
-}
-
-func (x *Containers) GetStatusImage() []int64 {
-	if x != nil {
-		return x.StatusImage
-	}
-	return nil
-}
-
-func (x *Containers) GetRestartPolicy() []int64 {
-	if x != nil {
-		return x.RestartPolicy
-	}
-	return nil
-}
-
-func (x *Containers) GetNoStatus() []int64 {
-	if x != nil {
-		return x.NoStatus
-	}
-	return nil
-}
-
-func (x *Containers) GetRequestZeros() []int64 {
-	if x != nil {
-		return x.RequestZeros
-	}
-	return nil
-}
-
-func (x *Containers) GetLimitZeros() []int64 {
-	if x != nil {
-		return x.LimitZeros
-	}
-	return nil
-}
-
-// service_port is a list of at most one element. own_target is 1 if the row has a target in
-// own_targets.
-type Ports struct {
-	state                 protoimpl.MessageState `protogen:"open.v1"`
-	Back                  []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
-	Node                  []int64                `protobuf:"zigzag64,2,rep,packed,name=node,proto3" json:"node,omitempty"`
-	Address               []int64                `protobuf:"zigzag64,3,rep,packed,name=address,proto3" json:"address,omitempty"`
-	Protocol              []int64                `protobuf:"zigzag64,4,rep,packed,name=protocol,proto3" json:"protocol,omitempty"`
-	Port                  []int64                `protobuf:"zigzag64,5,rep,packed,name=port,proto3" json:"port,omitempty"`
-	Kind                  []int64                `protobuf:"zigzag64,6,rep,packed,name=kind,proto3" json:"kind,omitempty"`
-	Namespace             []int64                `protobuf:"zigzag64,7,rep,packed,name=namespace,proto3" json:"namespace,omitempty"`
-	Service               []int64                `protobuf:"zigzag64,8,rep,packed,name=service,proto3" json:"service,omitempty"`
-	ServicePort           []int64                `protobuf:"zigzag64,9,rep,packed,name=service_port,json=servicePort,proto3" json:"service_port,omitempty"`
-	ServicePortName       []int64                `protobuf:"zigzag64,10,rep,packed,name=service_port_name,json=servicePortName,proto3" json:"service_port_name,omitempty"`
-	ServicePortPort       []int64                `protobuf:"zigzag64,11,rep,packed,name=service_port_port,json=servicePortPort,proto3" json:"service_port_port,omitempty"`
-	Pod                   []int64                `protobuf:"zigzag64,12,rep,packed,name=pod,proto3" json:"pod,omitempty"`
-	ExternalTrafficPolicy []int64                `protobuf:"zigzag64,13,rep,packed,name=external_traffic_policy,json=externalTrafficPolicy,proto3" json:"external_traffic_policy,omitempty"`
-	OwnTarget             []int64                `protobuf:"zigzag64,14,rep,packed,name=own_target,json=ownTarget,proto3" json:"own_target,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
-}
-
-func (x *Ports) Reset() {
-	*x = Ports{}
-	mi := &file_wirepb_wire_proto_msgTypes[24]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Ports) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Ports) ProtoMessage() {}
-
-func (x *Ports) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[24]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Ports.ProtoReflect.Descriptor instead.
-func (*Ports) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{24}
-}
-
-func (x *Ports) GetBack() []int64 {
-	if x != nil {
-		return x.Back
-	}
-	return nil
-}
-
-func (x *Ports) GetNode() []int64 {
-	if x != nil {
-		return x.Node
-	}
-	return nil
-}
-
-func (x *Ports) GetAddress() []int64 {
-	if x != nil {
-		return x.Address
-	}
-	return nil
-}
-
-func (x *Ports) GetProtocol() []int64 {
-	if x != nil {
-		return x.Protocol
-	}
-	return nil
-}
-
-func (x *Ports) GetPort() []int64 {
-	if x != nil {
-		return x.Port
-	}
-	return nil
-}
-
-func (x *Ports) GetKind() []int64 {
-	if x != nil {
-		return x.Kind
-	}
-	return nil
-}
-
-func (x *Ports) GetNamespace() []int64 {
-	if x != nil {
-		return x.Namespace
-	}
-	return nil
-}
-
-func (x *Ports) GetService() []int64 {
-	if x != nil {
-		return x.Service
-	}
-	return nil
-}
-
-func (x *Ports) GetServicePort() []int64 {
-	if x != nil {
-		return x.ServicePort
-	}
-	return nil
-}
-
-func (x *Ports) GetServicePortName() []int64 {
-	if x != nil {
-		return x.ServicePortName
-	}
-	return nil
-}
-
-func (x *Ports) GetServicePortPort() []int64 {
-	if x != nil {
-		return x.ServicePortPort
-	}
-	return nil
-}
-
-func (x *Ports) GetPod() []int64 {
-	if x != nil {
-		return x.Pod
-	}
-	return nil
-}
-
-func (x *Ports) GetExternalTrafficPolicy() []int64 {
-	if x != nil {
-		return x.ExternalTrafficPolicy
-	}
-	return nil
-}
-
-func (x *Ports) GetOwnTarget() []int64 {
-	if x != nil {
-		return x.OwnTarget
-	}
-	return nil
-}
-
-type Targets struct {
-	state            protoimpl.MessageState `protogen:"open.v1"`
-	Back             []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
-	ServiceNamespace []int64                `protobuf:"zigzag64,2,rep,packed,name=service_namespace,json=serviceNamespace,proto3" json:"service_namespace,omitempty"`
-	Service          []int64                `protobuf:"zigzag64,3,rep,packed,name=service,proto3" json:"service,omitempty"`
-	ServicePort      []int64                `protobuf:"zigzag64,4,rep,packed,name=service_port,json=servicePort,proto3" json:"service_port,omitempty"`
-	Protocol         []int64                `protobuf:"zigzag64,5,rep,packed,name=protocol,proto3" json:"protocol,omitempty"`
-	Addresses        []int64                `protobuf:"zigzag64,6,rep,packed,name=addresses,proto3" json:"addresses,omitempty"`
-	AddressesAddress []int64                `protobuf:"zigzag64,7,rep,packed,name=addresses_address,json=addressesAddress,proto3" json:"addresses_address,omitempty"`
-	Namespace        []int64                `protobuf:"zigzag64,8,rep,packed,name=namespace,proto3" json:"namespace,omitempty"`
-	Pod              []int64                `protobuf:"zigzag64,9,rep,packed,name=pod,proto3" json:"pod,omitempty"`
-	Container        []int64                `protobuf:"zigzag64,10,rep,packed,name=container,proto3" json:"container,omitempty"`
-	ContainerPort    []int64                `protobuf:"zigzag64,11,rep,packed,name=container_port,json=containerPort,proto3" json:"container_port,omitempty"`
-	Node             []int64                `protobuf:"zigzag64,12,rep,packed,name=node,proto3" json:"node,omitempty"`
-	Ready            []int64                `protobuf:"zigzag64,13,rep,packed,name=ready,proto3" json:"ready,omitempty"`
-	Serving          []int64                `protobuf:"zigzag64,14,rep,packed,name=serving,proto3" json:"serving,omitempty"`
-	Terminating      []int64                `protobuf:"zigzag64,15,rep,packed,name=terminating,proto3" json:"terminating,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
-}
-
-func (x *Targets) Reset() {
-	*x = Targets{}
-	mi := &file_wirepb_wire_proto_msgTypes[25]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Targets) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Targets) ProtoMessage() {}
-
-func (x *Targets) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[25]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Targets.ProtoReflect.Descriptor instead.
-func (*Targets) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{25}
-}
-
-func (x *Targets) GetBack() []int64 {
-	if x != nil {
-		return x.Back
-	}
-	return nil
-}
-
-func (x *Targets) GetServiceNamespace() []int64 {
-	if x != nil {
-		return x.ServiceNamespace
-	}
-	return nil
-}
-
-func (x *Targets) GetService() []int64 {
-	if x != nil {
-		return x.Service
-	}
-	return nil
-}
-
-func (x *Targets) GetServicePort() []int64 {
-	if x != nil {
-		return x.ServicePort
-	}
-	return nil
-}
-
-func (x *Targets) GetProtocol() []int64 {
-	if x != nil {
-		return x.Protocol
-	}
-	return nil
-}
-
-func (x *Targets) GetAddresses() []int64 {
-	if x != nil {
-		return x.Addresses
-	}
-	return nil
-}
-
-func (x *Targets) GetAddressesAddress() []int64 {
-	if x != nil {
-		return x.AddressesAddress
-	}
-	return nil
-}
-
-func (x *Targets) GetNamespace() []int64 {
-	if x != nil {
-		return x.Namespace
-	}
-	return nil
-}
-
-func (x *Targets) GetPod() []int64 {
-	if x != nil {
-		return x.Pod
-	}
-	return nil
-}
-
-func (x *Targets) GetContainer() []int64 {
-	if x != nil {
-		return x.Container
-	}
-	return nil
-}
-
-func (x *Targets) GetContainerPort() []int64 {
-	if x != nil {
-		return x.ContainerPort
-	}
-	return nil
-}
-
-func (x *Targets) GetNode() []int64 {
-	if x != nil {
-		return x.Node
-	}
-	return nil
-}
-
-func (x *Targets) GetReady() []int64 {
-	if x != nil {
-		return x.Ready
-	}
-	return nil
-}
-
-func (x *Targets) GetServing() []int64 {
-	if x != nil {
-		return x.Serving
-	}
-	return nil
-}
-
-func (x *Targets) GetTerminating() []int64 {
-	if x != nil {
-		return x.Terminating
-	}
-	return nil
-}
-
-// uid is 1 if the next entry of Objects.uids belongs to the row, 0 for none.
-type Services struct {
-	state                 protoimpl.MessageState `protogen:"open.v1"`
-	Back                  []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
-	Namespace             []int64                `protobuf:"zigzag64,2,rep,packed,name=namespace,proto3" json:"namespace,omitempty"`
-	Name                  []int64                `protobuf:"zigzag64,3,rep,packed,name=name,proto3" json:"name,omitempty"`
-	Uid                   []int64                `protobuf:"zigzag64,4,rep,packed,name=uid,proto3" json:"uid,omitempty"`
-	Type                  []int64                `protobuf:"zigzag64,5,rep,packed,name=type,proto3" json:"type,omitempty"`
-	ClusterIp             []int64                `protobuf:"zigzag64,6,rep,packed,name=cluster_ip,json=clusterIp,proto3" json:"cluster_ip,omitempty"`
-	ExternalName          []int64                `protobuf:"zigzag64,7,rep,packed,name=external_name,json=externalName,proto3" json:"external_name,omitempty"`
-	LoadBalancerIp        []int64                `protobuf:"zigzag64,8,rep,packed,name=load_balancer_ip,json=loadBalancerIp,proto3" json:"load_balancer_ip,omitempty"`
-	ExternalTrafficPolicy []int64                `protobuf:"zigzag64,9,rep,packed,name=external_traffic_policy,json=externalTrafficPolicy,proto3" json:"external_traffic_policy,omitempty"`
-	CreatedAt             []int64                `protobuf:"zigzag64,10,rep,packed,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	NoPodsSince           []int64                `protobuf:"zigzag64,11,rep,packed,name=no_pods_since,json=noPodsSince,proto3" json:"no_pods_since,omitempty"`
-	NoEndpointsSince      []int64                `protobuf:"zigzag64,12,rep,packed,name=no_endpoints_since,json=noEndpointsSince,proto3" json:"no_endpoints_since,omitempty"`
-	NoAddressSince        []int64                `protobuf:"zigzag64,13,rep,packed,name=no_address_since,json=noAddressSince,proto3" json:"no_address_since,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
-}
-
-func (x *Services) Reset() {
-	*x = Services{}
-	mi := &file_wirepb_wire_proto_msgTypes[26]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Services) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Services) ProtoMessage() {}
-
-func (x *Services) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[26]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Services.ProtoReflect.Descriptor instead.
-func (*Services) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{26}
-}
-
-func (x *Services) GetBack() []int64 {
-	if x != nil {
-		return x.Back
-	}
-	return nil
-}
-
-func (x *Services) GetNamespace() []int64 {
-	if x != nil {
-		return x.Namespace
-	}
-	return nil
-}
-
-func (x *Services) GetName() []int64 {
-	if x != nil {
-		return x.Name
-	}
-	return nil
-}
-
-func (x *Services) GetUid() []int64 {
-	if x != nil {
-		return x.Uid
-	}
-	return nil
-}
-
-func (x *Services) GetType() []int64 {
-	if x != nil {
-		return x.Type
-	}
-	return nil
-}
-
-func (x *Services) GetClusterIp() []int64 {
-	if x != nil {
-		return x.ClusterIp
-	}
-	return nil
-}
-
-func (x *Services) GetExternalName() []int64 {
-	if x != nil {
-		return x.ExternalName
-	}
-	return nil
-}
-
-func (x *Services) GetLoadBalancerIp() []int64 {
-	if x != nil {
-		return x.LoadBalancerIp
-	}
-	return nil
-}
-
-func (x *Services) GetExternalTrafficPolicy() []int64 {
-	if x != nil {
-		return x.ExternalTrafficPolicy
-	}
-	return nil
-}
-
-func (x *Services) GetCreatedAt() []int64 {
-	if x != nil {
-		return x.CreatedAt
-	}
-	return nil
-}
-
-func (x *Services) GetNoPodsSince() []int64 {
-	if x != nil {
-		return x.NoPodsSince
-	}
-	return nil
-}
-
-func (x *Services) GetNoEndpointsSince() []int64 {
-	if x != nil {
-		return x.NoEndpointsSince
-	}
-	return nil
-}
-
-func (x *Services) GetNoAddressSince() []int64 {
-	if x != nil {
-		return x.NoAddressSince
-	}
-	return nil
-}
-
-type Claims struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	Back           []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
-	Namespace      []int64                `protobuf:"zigzag64,2,rep,packed,name=namespace,proto3" json:"namespace,omitempty"`
-	Name           []int64                `protobuf:"zigzag64,3,rep,packed,name=name,proto3" json:"name,omitempty"`
-	Phase          []int64                `protobuf:"zigzag64,4,rep,packed,name=phase,proto3" json:"phase,omitempty"`
-	StorageClass   []int64                `protobuf:"zigzag64,5,rep,packed,name=storage_class,json=storageClass,proto3" json:"storage_class,omitempty"`
-	VolumeMode     []int64                `protobuf:"zigzag64,6,rep,packed,name=volume_mode,json=volumeMode,proto3" json:"volume_mode,omitempty"`
-	Volume         []int64                `protobuf:"zigzag64,7,rep,packed,name=volume,proto3" json:"volume,omitempty"`
-	RequestedBytes []int64                `protobuf:"zigzag64,8,rep,packed,name=requested_bytes,json=requestedBytes,proto3" json:"requested_bytes,omitempty"`
-	CapacityBytes  []int64                `protobuf:"zigzag64,9,rep,packed,name=capacity_bytes,json=capacityBytes,proto3" json:"capacity_bytes,omitempty"`
-	CreatedAt      []int64                `protobuf:"zigzag64,10,rep,packed,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
-}
-
-func (x *Claims) Reset() {
-	*x = Claims{}
-	mi := &file_wirepb_wire_proto_msgTypes[27]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Claims) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Claims) ProtoMessage() {}
-
-func (x *Claims) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[27]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Claims.ProtoReflect.Descriptor instead.
-func (*Claims) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{27}
-}
-
-func (x *Claims) GetBack() []int64 {
-	if x != nil {
-		return x.Back
-	}
-	return nil
-}
-
-func (x *Claims) GetNamespace() []int64 {
-	if x != nil {
-		return x.Namespace
-	}
-	return nil
-}
-
-func (x *Claims) GetName() []int64 {
-	if x != nil {
-		return x.Name
-	}
-	return nil
-}
-
-func (x *Claims) GetPhase() []int64 {
-	if x != nil {
-		return x.Phase
-	}
-	return nil
-}
-
-func (x *Claims) GetStorageClass() []int64 {
-	if x != nil {
-		return x.StorageClass
-	}
-	return nil
-}
-
-func (x *Claims) GetVolumeMode() []int64 {
-	if x != nil {
-		return x.VolumeMode
-	}
-	return nil
-}
-
-func (x *Claims) GetVolume() []int64 {
-	if x != nil {
-		return x.Volume
-	}
-	return nil
-}
-
-func (x *Claims) GetRequestedBytes() []int64 {
-	if x != nil {
-		return x.RequestedBytes
-	}
-	return nil
-}
-
-func (x *Claims) GetCapacityBytes() []int64 {
-	if x != nil {
-		return x.CapacityBytes
-	}
-	return nil
-}
-
-func (x *Claims) GetCreatedAt() []int64 {
-	if x != nil {
-		return x.CreatedAt
-	}
-	return nil
-}
-
-type PersistentVolumes struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	Back           []int64                `protobuf:"zigzag64,1,rep,packed,name=back,proto3" json:"back,omitempty"`
-	Name           []int64                `protobuf:"zigzag64,2,rep,packed,name=name,proto3" json:"name,omitempty"`
-	Phase          []int64                `protobuf:"zigzag64,3,rep,packed,name=phase,proto3" json:"phase,omitempty"`
-	Reason         []int64                `protobuf:"zigzag64,4,rep,packed,name=reason,proto3" json:"reason,omitempty"`
-	Message        []int64                `protobuf:"zigzag64,5,rep,packed,name=message,proto3" json:"message,omitempty"`
-	StorageClass   []int64                `protobuf:"zigzag64,6,rep,packed,name=storage_class,json=storageClass,proto3" json:"storage_class,omitempty"`
-	ClaimNamespace []int64                `protobuf:"zigzag64,7,rep,packed,name=claim_namespace,json=claimNamespace,proto3" json:"claim_namespace,omitempty"`
-	Claim          []int64                `protobuf:"zigzag64,8,rep,packed,name=claim,proto3" json:"claim,omitempty"`
-	CapacityBytes  []int64                `protobuf:"zigzag64,9,rep,packed,name=capacity_bytes,json=capacityBytes,proto3" json:"capacity_bytes,omitempty"`
-	CreatedAt      []int64                `protobuf:"zigzag64,10,rep,packed,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	PhaseSince     []int64                `protobuf:"zigzag64,11,rep,packed,name=phase_since,json=phaseSince,proto3" json:"phase_since,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
-}
-
-func (x *PersistentVolumes) Reset() {
-	*x = PersistentVolumes{}
-	mi := &file_wirepb_wire_proto_msgTypes[28]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *PersistentVolumes) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*PersistentVolumes) ProtoMessage() {}
-
-func (x *PersistentVolumes) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[28]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use PersistentVolumes.ProtoReflect.Descriptor instead.
-func (*PersistentVolumes) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{28}
-}
-
-func (x *PersistentVolumes) GetBack() []int64 {
-	if x != nil {
-		return x.Back
-	}
-	return nil
-}
-
-func (x *PersistentVolumes) GetName() []int64 {
-	if x != nil {
-		return x.Name
-	}
-	return nil
-}
-
-func (x *PersistentVolumes) GetPhase() []int64 {
-	if x != nil {
-		return x.Phase
-	}
-	return nil
-}
-
-func (x *PersistentVolumes) GetReason() []int64 {
-	if x != nil {
-		return x.Reason
-	}
-	return nil
-}
-
-func (x *PersistentVolumes) GetMessage() []int64 {
-	if x != nil {
-		return x.Message
-	}
-	return nil
-}
-
-func (x *PersistentVolumes) GetStorageClass() []int64 {
-	if x != nil {
-		return x.StorageClass
-	}
-	return nil
-}
-
-func (x *PersistentVolumes) GetClaimNamespace() []int64 {
-	if x != nil {
-		return x.ClaimNamespace
-	}
-	return nil
-}
-
-func (x *PersistentVolumes) GetClaim() []int64 {
-	if x != nil {
-		return x.Claim
-	}
-	return nil
-}
-
-func (x *PersistentVolumes) GetCapacityBytes() []int64 {
-	if x != nil {
-		return x.CapacityBytes
-	}
-	return nil
-}
-
-func (x *PersistentVolumes) GetCreatedAt() []int64 {
-	if x != nil {
-		return x.CreatedAt
-	}
-	return nil
-}
-
-func (x *PersistentVolumes) GetPhaseSince() []int64 {
-	if x != nil {
-		return x.PhaseSince
-	}
-	return nil
-}
-
 // Keys has columns like those of Objects; the column kind is complete. The strings of removes are
 // in the table of the message's upserts, those of patch_keys in the table of patches, which
 // continues the former.
@@ -3837,7 +2031,7 @@ type Keys struct {
 
 func (x *Keys) Reset() {
 	*x = Keys{}
-	mi := &file_wirepb_wire_proto_msgTypes[29]
+	mi := &file_wirepb_wire_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3849,7 +2043,7 @@ func (x *Keys) String() string {
 func (*Keys) ProtoMessage() {}
 
 func (x *Keys) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[29]
+	mi := &file_wirepb_wire_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3862,7 +2056,7 @@ func (x *Keys) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Keys.ProtoReflect.Descriptor instead.
 func (*Keys) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{29}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Keys) GetKind() []int64 {
@@ -3964,7 +2158,7 @@ type Summary struct {
 
 func (x *Summary) Reset() {
 	*x = Summary{}
-	mi := &file_wirepb_wire_proto_msgTypes[30]
+	mi := &file_wirepb_wire_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3976,7 +2170,7 @@ func (x *Summary) String() string {
 func (*Summary) ProtoMessage() {}
 
 func (x *Summary) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[30]
+	mi := &file_wirepb_wire_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3989,7 +2183,7 @@ func (x *Summary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Summary.ProtoReflect.Descriptor instead.
 func (*Summary) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{30}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Summary) GetNodes() *NodeCounts {
@@ -4164,7 +2358,7 @@ type NodeCounts struct {
 
 func (x *NodeCounts) Reset() {
 	*x = NodeCounts{}
-	mi := &file_wirepb_wire_proto_msgTypes[31]
+	mi := &file_wirepb_wire_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4176,7 +2370,7 @@ func (x *NodeCounts) String() string {
 func (*NodeCounts) ProtoMessage() {}
 
 func (x *NodeCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[31]
+	mi := &file_wirepb_wire_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4189,7 +2383,7 @@ func (x *NodeCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeCounts.ProtoReflect.Descriptor instead.
 func (*NodeCounts) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{31}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *NodeCounts) GetTotal() uint64 {
@@ -4228,7 +2422,7 @@ type PodCounts struct {
 
 func (x *PodCounts) Reset() {
 	*x = PodCounts{}
-	mi := &file_wirepb_wire_proto_msgTypes[32]
+	mi := &file_wirepb_wire_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4240,7 +2434,7 @@ func (x *PodCounts) String() string {
 func (*PodCounts) ProtoMessage() {}
 
 func (x *PodCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[32]
+	mi := &file_wirepb_wire_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4253,7 +2447,7 @@ func (x *PodCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PodCounts.ProtoReflect.Descriptor instead.
 func (*PodCounts) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{32}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PodCounts) GetTotal() uint64 {
@@ -4321,7 +2515,7 @@ type ContainerCounts struct {
 
 func (x *ContainerCounts) Reset() {
 	*x = ContainerCounts{}
-	mi := &file_wirepb_wire_proto_msgTypes[33]
+	mi := &file_wirepb_wire_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4333,7 +2527,7 @@ func (x *ContainerCounts) String() string {
 func (*ContainerCounts) ProtoMessage() {}
 
 func (x *ContainerCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[33]
+	mi := &file_wirepb_wire_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4346,7 +2540,7 @@ func (x *ContainerCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ContainerCounts.ProtoReflect.Descriptor instead.
 func (*ContainerCounts) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{33}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ContainerCounts) GetTotal() uint64 {
@@ -4418,7 +2612,7 @@ type SummedResources struct {
 
 func (x *SummedResources) Reset() {
 	*x = SummedResources{}
-	mi := &file_wirepb_wire_proto_msgTypes[34]
+	mi := &file_wirepb_wire_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4430,7 +2624,7 @@ func (x *SummedResources) String() string {
 func (*SummedResources) ProtoMessage() {}
 
 func (x *SummedResources) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[34]
+	mi := &file_wirepb_wire_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4443,7 +2637,7 @@ func (x *SummedResources) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SummedResources.ProtoReflect.Descriptor instead.
 func (*SummedResources) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{34}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SummedResources) GetCpuMillis() int64 {
@@ -4493,7 +2687,7 @@ type UsedSum struct {
 
 func (x *UsedSum) Reset() {
 	*x = UsedSum{}
-	mi := &file_wirepb_wire_proto_msgTypes[35]
+	mi := &file_wirepb_wire_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4505,7 +2699,7 @@ func (x *UsedSum) String() string {
 func (*UsedSum) ProtoMessage() {}
 
 func (x *UsedSum) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[35]
+	mi := &file_wirepb_wire_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4518,7 +2712,7 @@ func (x *UsedSum) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UsedSum.ProtoReflect.Descriptor instead.
 func (*UsedSum) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{35}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *UsedSum) GetCpuMillis() int64 {
@@ -4568,7 +2762,7 @@ type Problem struct {
 
 func (x *Problem) Reset() {
 	*x = Problem{}
-	mi := &file_wirepb_wire_proto_msgTypes[36]
+	mi := &file_wirepb_wire_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4580,7 +2774,7 @@ func (x *Problem) String() string {
 func (*Problem) ProtoMessage() {}
 
 func (x *Problem) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[36]
+	mi := &file_wirepb_wire_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4593,7 +2787,7 @@ func (x *Problem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Problem.ProtoReflect.Descriptor instead.
 func (*Problem) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{36}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Problem) GetKind() string {
@@ -4684,7 +2878,7 @@ type ProblemCounts struct {
 
 func (x *ProblemCounts) Reset() {
 	*x = ProblemCounts{}
-	mi := &file_wirepb_wire_proto_msgTypes[37]
+	mi := &file_wirepb_wire_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4696,7 +2890,7 @@ func (x *ProblemCounts) String() string {
 func (*ProblemCounts) ProtoMessage() {}
 
 func (x *ProblemCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[37]
+	mi := &file_wirepb_wire_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4709,7 +2903,7 @@ func (x *ProblemCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProblemCounts.ProtoReflect.Descriptor instead.
 func (*ProblemCounts) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{37}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ProblemCounts) GetCritical() uint64 {
@@ -4748,7 +2942,7 @@ type Ignore struct {
 
 func (x *Ignore) Reset() {
 	*x = Ignore{}
-	mi := &file_wirepb_wire_proto_msgTypes[38]
+	mi := &file_wirepb_wire_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4760,7 +2954,7 @@ func (x *Ignore) String() string {
 func (*Ignore) ProtoMessage() {}
 
 func (x *Ignore) ProtoReflect() protoreflect.Message {
-	mi := &file_wirepb_wire_proto_msgTypes[38]
+	mi := &file_wirepb_wire_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4773,7 +2967,7 @@ func (x *Ignore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ignore.ProtoReflect.Descriptor instead.
 func (*Ignore) Descriptor() ([]byte, []int) {
-	return file_wirepb_wire_proto_rawDescGZIP(), []int{38}
+	return file_wirepb_wire_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Ignore) GetNamespace() string {
@@ -4822,7 +3016,7 @@ var File_wirepb_wire_proto protoreflect.FileDescriptor
 
 const file_wirepb_wire_proto_rawDesc = "" +
 	"\n" +
-	"\x11wirepb/wire.proto\x12\vrollcall.v1\"\xf3\x04\n" +
+	"\x11wirepb/wire.proto\x12\vrollcall.v1\x1a\x14wirepb/columns.proto\"\xf3\x04\n" +
 	"\fAgentMessage\x12*\n" +
 	"\x05hello\x18\x01 \x01(\v2\x12.rollcall.v1.HelloH\x00R\x05hello\x12O\n" +
 	"\x12subscribe_response\x18\x02 \x01(\v2\x1e.rollcall.v1.SubscribeResponseH\x00R\x11subscribeResponse\x123\n" +
@@ -4967,237 +3161,7 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x04pods\x18\x04 \x03(\x12R\x04pods\x12\x1a\n" +
 	"\bextended\x18\x05 \x03(\x12R\bextended\x12#\n" +
 	"\rextended_name\x18\x06 \x03(\x12R\fextendedName\x12'\n" +
-	"\x0fextended_amount\x18\a \x03(\x12R\x0eextendedAmount\"\xf5\n" +
-	"\n" +
-	"\x05Nodes\x12\x12\n" +
-	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +
-	"\x04slot\x18\x02 \x03(\x12R\x04slot\x12\x12\n" +
-	"\x04name\x18\x03 \x03(\x12R\x04name\x12\x14\n" +
-	"\x05ready\x18\x04 \x03(\x12R\x05ready\x12$\n" +
-	"\runschedulable\x18\x05 \x03(\x12R\runschedulable\x12\x1e\n" +
-	"\n" +
-	"conditions\x18\x06 \x03(\x12R\n" +
-	"conditions\x12'\n" +
-	"\x0fconditions_type\x18\a \x03(\x12R\x0econditionsType\x12+\n" +
-	"\x11conditions_status\x18\b \x03(\x12R\x10conditionsStatus\x12+\n" +
-	"\x11conditions_reason\x18\t \x03(\x12R\x10conditionsReason\x12-\n" +
-	"\x12conditions_message\x18\n" +
-	" \x03(\x12R\x11conditionsMessage\x12)\n" +
-	"\x10conditions_since\x18\v \x03(\x12R\x0fconditionsSince\x12\x14\n" +
-	"\x05roles\x18\f \x03(\x12R\x05roles\x12\x1d\n" +
-	"\n" +
-	"roles_name\x18\r \x03(\x12R\trolesName\x12\x1c\n" +
-	"\taddresses\x18\x0e \x03(\x12R\taddresses\x12%\n" +
-	"\x0eaddresses_type\x18\x0f \x03(\x12R\raddressesType\x12+\n" +
-	"\x11addresses_address\x18\x10 \x03(\x12R\x10addressesAddress\x12\x12\n" +
-	"\x04zone\x18\x11 \x03(\x12R\x04zone\x12\x16\n" +
-	"\x06region\x18\x12 \x03(\x12R\x06region\x12#\n" +
-	"\rinstance_type\x18\x13 \x03(\x12R\finstanceType\x12\x16\n" +
-	"\x06taints\x18\x14 \x03(\x12R\x06taints\x12\x1d\n" +
-	"\n" +
-	"taints_key\x18\x15 \x03(\x12R\ttaintsKey\x12!\n" +
-	"\ftaints_value\x18\x16 \x03(\x12R\vtaintsValue\x12#\n" +
-	"\rtaints_effect\x18\x17 \x03(\x12R\ftaintsEffect\x12'\n" +
-	"\x0fkubelet_version\x18\x18 \x03(\x12R\x0ekubeletVersion\x12%\n" +
-	"\x0ekernel_version\x18\x19 \x03(\x12R\rkernelVersion\x12\x19\n" +
-	"\bos_image\x18\x1a \x03(\x12R\aosImage\x12\"\n" +
-	"\farchitecture\x18\x1b \x03(\x12R\farchitecture\x12+\n" +
-	"\x11container_runtime\x18\x1c \x03(\x12R\x10containerRuntime\x12\x1d\n" +
-	"\n" +
-	"created_at\x18\x1d \x03(\x12R\tcreatedAt\x12\x1a\n" +
-	"\bcapacity\x18\x1e \x03(\x12R\bcapacity\x12 \n" +
-	"\vallocatable\x18\x1f \x03(\x12R\vallocatable\x12,\n" +
-	"\x12kube_proxy_version\x18  \x03(\x12R\x10kubeProxyVersion\x12\x1f\n" +
-	"\vsystem_uuid\x18! \x03(\x12R\n" +
-	"systemUuid\x12\x1f\n" +
-	"\vprovider_id\x18\" \x03(\x12R\n" +
-	"providerId\x12\x19\n" +
-	"\bpod_cidr\x18# \x03(\x12R\apodCidr\x12%\n" +
-	"\x0eflapping_since\x18$ \x03(\x12R\rflappingSince\x12%\n" +
-	"\x0eflapping_until\x18% \x03(\x12R\rflappingUntil\x12\x12\n" +
-	"\x04mute\x18& \x03(\x12R\x04mute\x12%\n" +
-	"\x0ecapacity_zeros\x18' \x03(\x12R\rcapacityZeros\x12+\n" +
-	"\x11allocatable_zeros\x18( \x03(\x12R\x10allocatableZeros\x12&\n" +
-	"\x0fnot_ready_since\x18) \x03(\x12R\rnotReadySince\"}\n" +
-	"\tNodeLoads\x12\x12\n" +
-	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +
-	"\x04node\x18\x02 \x03(\x12R\x04node\x12\x1c\n" +
-	"\trequested\x18\x03 \x03(\x12R\trequested\x12\x16\n" +
-	"\x06limits\x18\x04 \x03(\x12R\x06limits\x12\x12\n" +
-	"\x04pods\x18\x05 \x03(\x12R\x04pods\"\x85\v\n" +
-	"\x04Pods\x12\x12\n" +
-	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x1c\n" +
-	"\tnamespace\x18\x02 \x03(\x12R\tnamespace\x12\x12\n" +
-	"\x04name\x18\x03 \x03(\x12R\x04name\x12\x12\n" +
-	"\x04node\x18\x04 \x03(\x12R\x04node\x12\x14\n" +
-	"\x05phase\x18\x05 \x03(\x12R\x05phase\x12\x16\n" +
-	"\x06reason\x18\x06 \x03(\x12R\x06reason\x12\x18\n" +
-	"\amessage\x18\a \x03(\x12R\amessage\x12\x17\n" +
-	"\apod_ips\x18\b \x03(\x12R\x06podIps\x12&\n" +
-	"\x0fpod_ips_address\x18\t \x03(\x12R\rpodIpsAddress\x12!\n" +
-	"\fhost_network\x18\n" +
-	" \x03(\x12R\vhostNetwork\x12\x1b\n" +
-	"\tqos_class\x18\v \x03(\x12R\bqosClass\x12 \n" +
-	"\vterminating\x18\f \x03(\x12R\vterminating\x12\x1d\n" +
-	"\n" +
-	"created_at\x18\r \x03(\x12R\tcreatedAt\x12\x1d\n" +
-	"\n" +
-	"owner_kind\x18\x0e \x03(\x12R\townerKind\x12\x1d\n" +
-	"\n" +
-	"owner_name\x18\x0f \x03(\x12R\townerName\x12\x1c\n" +
-	"\trequested\x18\x10 \x03(\x12R\trequested\x12\x16\n" +
-	"\x06limits\x18\x11 \x03(\x12R\x06limits\x12\x18\n" +
-	"\astorage\x18\x12 \x03(\x12R\astorage\x12#\n" +
-	"\rstorage_claim\x18\x13 \x03(\x12R\fstorageClaim\x124\n" +
-	"\x16storage_capacity_bytes\x18\x14 \x03(\x12R\x14storageCapacityBytes\x12,\n" +
-	"\x12storage_mount_path\x18\x15 \x03(\x12R\x10storageMountPath\x12/\n" +
-	"\x13unschedulable_since\x18\x16 \x03(\x12R\x12unschedulableSince\x12\x10\n" +
-	"\x03uid\x18\x17 \x03(\x12R\x03uid\x12\x16\n" +
-	"\x06status\x18\x18 \x03(\x12R\x06status\x12\x19\n" +
-	"\bready_of\x18\x19 \x03(\x12R\areadyOf\x12\x1f\n" +
-	"\vready_total\x18\x1a \x03(\x12R\n" +
-	"readyTotal\x12\x1a\n" +
-	"\brestarts\x18\x1b \x03(\x12R\brestarts\x12&\n" +
-	"\x0flast_restart_at\x18\x1c \x03(\x12R\rlastRestartAt\x12\x17\n" +
-	"\ahost_ip\x18\x1d \x03(\x12R\x06hostIp\x12%\n" +
-	"\x0erestart_policy\x18\x1e \x03(\x12R\rrestartPolicy\x12%\n" +
-	"\x0epriority_class\x18\x1f \x03(\x12R\rpriorityClass\x12\x1d\n" +
-	"\n" +
-	"started_at\x18  \x03(\x12R\tstartedAt\x12\x1f\n" +
-	"\vfinished_at\x18! \x03(\x12R\n" +
-	"finishedAt\x12\x1f\n" +
-	"\vdeletion_at\x18\" \x03(\x12R\n" +
-	"deletionAt\x12'\n" +
-	"\x0fcontroller_kind\x18# \x03(\x12R\x0econtrollerKind\x12'\n" +
-	"\x0fcontroller_name\x18$ \x03(\x12R\x0econtrollerName\x12'\n" +
-	"\x0fready_condition\x18% \x03(\x12R\x0ereadyCondition\x12/\n" +
-	"\x13scheduled_condition\x18& \x03(\x12R\x12scheduledCondition\x12&\n" +
-	"\x0fnot_ready_since\x18' \x03(\x12R\rnotReadySince\x12\x12\n" +
-	"\x04mute\x18( \x03(\x12R\x04mute\x12!\n" +
-	"\fstorage_name\x18) \x03(\x12R\vstorageName\x12+\n" +
-	"\x11storage_ephemeral\x18* \x03(\x12R\x10storageEphemeral\x12'\n" +
-	"\x0fservice_account\x18+ \x03(\x12R\x0eserviceAccount\"\xba\a\n" +
-	"\n" +
-	"Containers\x12\x12\n" +
-	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +
-	"\x04slot\x18\x02 \x03(\x12R\x04slot\x12\x1c\n" +
-	"\tnamespace\x18\x03 \x03(\x12R\tnamespace\x12\x10\n" +
-	"\x03pod\x18\x04 \x03(\x12R\x03pod\x12\x12\n" +
-	"\x04name\x18\x05 \x03(\x12R\x04name\x12\x12\n" +
-	"\x04kind\x18\x06 \x03(\x12R\x04kind\x12\x12\n" +
-	"\x04node\x18\a \x03(\x12R\x04node\x12\x14\n" +
-	"\x05image\x18\b \x03(\x12R\x05image\x12\x19\n" +
-	"\bimage_id\x18\t \x03(\x12R\aimageId\x12\x14\n" +
-	"\x05state\x18\n" +
-	" \x03(\x12R\x05state\x12\x16\n" +
-	"\x06reason\x18\v \x03(\x12R\x06reason\x12\x18\n" +
-	"\amessage\x18\f \x03(\x12R\amessage\x12\x1b\n" +
-	"\texit_code\x18\r \x03(\x12R\bexitCode\x12\x14\n" +
-	"\x05ready\x18\x0e \x03(\x12R\x05ready\x12\x1a\n" +
-	"\brestarts\x18\x0f \x03(\x12R\brestarts\x12\x1d\n" +
-	"\n" +
-	"started_at\x18\x10 \x03(\x12R\tstartedAt\x12\x1f\n" +
-	"\vfinished_at\x18\x11 \x03(\x12R\n" +
-	"finishedAt\x12&\n" +
-	"\x0fnot_ready_since\x18\x12 \x03(\x12R\rnotReadySince\x12\x12\n" +
-	"\x04last\x18\x13 \x03(\x12R\x04last\x12\x1f\n" +
-	"\vlast_reason\x18\x14 \x03(\x12R\n" +
-	"lastReason\x12$\n" +
-	"\x0elast_exit_code\x18\x15 \x03(\x12R\flastExitCode\x12(\n" +
-	"\x10last_finished_at\x18\x16 \x03(\x12R\x0elastFinishedAt\x12\x1a\n" +
-	"\brequests\x18\x17 \x03(\x12R\brequests\x12\x16\n" +
-	"\x06limits\x18\x18 \x03(\x12R\x06limits\x12(\n" +
-	"\x10crash_loop_since\x18\x19 \x03(\x12R\x0ecrashLoopSince\x12\x12\n" +
-	"\x04spec\x18\x1a \x03(\x12R\x04spec\x12#\n" +
-	"\rspec_requests\x18\x1b \x03(\x12R\fspecRequests\x12\x1f\n" +
-	"\vspec_limits\x18\x1c \x03(\x12R\n" +
-	"specLimits\x12!\n" +
-	"\fstatus_image\x18\x1d \x03(\x12R\vstatusImage\x12%\n" +
-	"\x0erestart_policy\x18\x1e \x03(\x12R\rrestartPolicy\x12\x1b\n" +
-	"\tno_status\x18\x1f \x03(\x12R\bnoStatus\x12#\n" +
-	"\rrequest_zeros\x18  \x03(\x12R\frequestZeros\x12\x1f\n" +
-	"\vlimit_zeros\x18! \x03(\x12R\n" +
-	"limitZeros\"\xa9\x03\n" +
-	"\x05Ports\x12\x12\n" +
-	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +
-	"\x04node\x18\x02 \x03(\x12R\x04node\x12\x18\n" +
-	"\aaddress\x18\x03 \x03(\x12R\aaddress\x12\x1a\n" +
-	"\bprotocol\x18\x04 \x03(\x12R\bprotocol\x12\x12\n" +
-	"\x04port\x18\x05 \x03(\x12R\x04port\x12\x12\n" +
-	"\x04kind\x18\x06 \x03(\x12R\x04kind\x12\x1c\n" +
-	"\tnamespace\x18\a \x03(\x12R\tnamespace\x12\x18\n" +
-	"\aservice\x18\b \x03(\x12R\aservice\x12!\n" +
-	"\fservice_port\x18\t \x03(\x12R\vservicePort\x12*\n" +
-	"\x11service_port_name\x18\n" +
-	" \x03(\x12R\x0fservicePortName\x12*\n" +
-	"\x11service_port_port\x18\v \x03(\x12R\x0fservicePortPort\x12\x10\n" +
-	"\x03pod\x18\f \x03(\x12R\x03pod\x126\n" +
-	"\x17external_traffic_policy\x18\r \x03(\x12R\x15externalTrafficPolicy\x12\x1d\n" +
-	"\n" +
-	"own_target\x18\x0e \x03(\x12R\townTarget\"\xc9\x03\n" +
-	"\aTargets\x12\x12\n" +
-	"\x04back\x18\x01 \x03(\x12R\x04back\x12+\n" +
-	"\x11service_namespace\x18\x02 \x03(\x12R\x10serviceNamespace\x12\x18\n" +
-	"\aservice\x18\x03 \x03(\x12R\aservice\x12!\n" +
-	"\fservice_port\x18\x04 \x03(\x12R\vservicePort\x12\x1a\n" +
-	"\bprotocol\x18\x05 \x03(\x12R\bprotocol\x12\x1c\n" +
-	"\taddresses\x18\x06 \x03(\x12R\taddresses\x12+\n" +
-	"\x11addresses_address\x18\a \x03(\x12R\x10addressesAddress\x12\x1c\n" +
-	"\tnamespace\x18\b \x03(\x12R\tnamespace\x12\x10\n" +
-	"\x03pod\x18\t \x03(\x12R\x03pod\x12\x1c\n" +
-	"\tcontainer\x18\n" +
-	" \x03(\x12R\tcontainer\x12%\n" +
-	"\x0econtainer_port\x18\v \x03(\x12R\rcontainerPort\x12\x12\n" +
-	"\x04node\x18\f \x03(\x12R\x04node\x12\x14\n" +
-	"\x05ready\x18\r \x03(\x12R\x05ready\x12\x18\n" +
-	"\aserving\x18\x0e \x03(\x12R\aserving\x12 \n" +
-	"\vterminating\x18\x0f \x03(\x12R\vterminating\"\xb7\x03\n" +
-	"\bServices\x12\x12\n" +
-	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x1c\n" +
-	"\tnamespace\x18\x02 \x03(\x12R\tnamespace\x12\x12\n" +
-	"\x04name\x18\x03 \x03(\x12R\x04name\x12\x10\n" +
-	"\x03uid\x18\x04 \x03(\x12R\x03uid\x12\x12\n" +
-	"\x04type\x18\x05 \x03(\x12R\x04type\x12\x1d\n" +
-	"\n" +
-	"cluster_ip\x18\x06 \x03(\x12R\tclusterIp\x12#\n" +
-	"\rexternal_name\x18\a \x03(\x12R\fexternalName\x12(\n" +
-	"\x10load_balancer_ip\x18\b \x03(\x12R\x0eloadBalancerIp\x126\n" +
-	"\x17external_traffic_policy\x18\t \x03(\x12R\x15externalTrafficPolicy\x12\x1d\n" +
-	"\n" +
-	"created_at\x18\n" +
-	" \x03(\x12R\tcreatedAt\x12\"\n" +
-	"\rno_pods_since\x18\v \x03(\x12R\vnoPodsSince\x12,\n" +
-	"\x12no_endpoints_since\x18\f \x03(\x12R\x10noEndpointsSince\x12(\n" +
-	"\x10no_address_since\x18\r \x03(\x12R\x0enoAddressSince\"\xb1\x02\n" +
-	"\x06Claims\x12\x12\n" +
-	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x1c\n" +
-	"\tnamespace\x18\x02 \x03(\x12R\tnamespace\x12\x12\n" +
-	"\x04name\x18\x03 \x03(\x12R\x04name\x12\x14\n" +
-	"\x05phase\x18\x04 \x03(\x12R\x05phase\x12#\n" +
-	"\rstorage_class\x18\x05 \x03(\x12R\fstorageClass\x12\x1f\n" +
-	"\vvolume_mode\x18\x06 \x03(\x12R\n" +
-	"volumeMode\x12\x16\n" +
-	"\x06volume\x18\a \x03(\x12R\x06volume\x12'\n" +
-	"\x0frequested_bytes\x18\b \x03(\x12R\x0erequestedBytes\x12%\n" +
-	"\x0ecapacity_bytes\x18\t \x03(\x12R\rcapacityBytes\x12\x1d\n" +
-	"\n" +
-	"created_at\x18\n" +
-	" \x03(\x12R\tcreatedAt\"\xce\x02\n" +
-	"\x11PersistentVolumes\x12\x12\n" +
-	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +
-	"\x04name\x18\x02 \x03(\x12R\x04name\x12\x14\n" +
-	"\x05phase\x18\x03 \x03(\x12R\x05phase\x12\x16\n" +
-	"\x06reason\x18\x04 \x03(\x12R\x06reason\x12\x18\n" +
-	"\amessage\x18\x05 \x03(\x12R\amessage\x12#\n" +
-	"\rstorage_class\x18\x06 \x03(\x12R\fstorageClass\x12'\n" +
-	"\x0fclaim_namespace\x18\a \x03(\x12R\x0eclaimNamespace\x12\x14\n" +
-	"\x05claim\x18\b \x03(\x12R\x05claim\x12%\n" +
-	"\x0ecapacity_bytes\x18\t \x03(\x12R\rcapacityBytes\x12\x1d\n" +
-	"\n" +
-	"created_at\x18\n" +
-	" \x03(\x12R\tcreatedAt\x12\x1f\n" +
-	"\vphase_since\x18\v \x03(\x12R\n" +
-	"phaseSince\"\xd9\x01\n" +
+	"\x0fextended_amount\x18\a \x03(\x12R\x0eextendedAmount\"\xd9\x01\n" +
 	"\x04Keys\x12\x12\n" +
 	"\x04kind\x18\x01 \x03(\x12R\x04kind\x12\x1a\n" +
 	"\bprotocol\x18\x02 \x03(\x12R\bprotocol\x12\x1b\n" +
@@ -5339,7 +3303,7 @@ func file_wirepb_wire_proto_rawDescGZIP() []byte {
 }
 
 var file_wirepb_wire_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_wirepb_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_wirepb_wire_proto_goTypes = []any{
 	(Section)(0),              // 0: rollcall.v1.Section
 	(EndReason)(0),            // 1: rollcall.v1.EndReason
@@ -5364,26 +3328,26 @@ var file_wirepb_wire_proto_goTypes = []any{
 	(*Stop)(nil),              // 20: rollcall.v1.Stop
 	(*Objects)(nil),           // 21: rollcall.v1.Objects
 	(*Resources)(nil),         // 22: rollcall.v1.Resources
-	(*Nodes)(nil),             // 23: rollcall.v1.Nodes
-	(*NodeLoads)(nil),         // 24: rollcall.v1.NodeLoads
-	(*Pods)(nil),              // 25: rollcall.v1.Pods
-	(*Containers)(nil),        // 26: rollcall.v1.Containers
-	(*Ports)(nil),             // 27: rollcall.v1.Ports
-	(*Targets)(nil),           // 28: rollcall.v1.Targets
-	(*Services)(nil),          // 29: rollcall.v1.Services
-	(*Claims)(nil),            // 30: rollcall.v1.Claims
-	(*PersistentVolumes)(nil), // 31: rollcall.v1.PersistentVolumes
-	(*Keys)(nil),              // 32: rollcall.v1.Keys
-	(*Summary)(nil),           // 33: rollcall.v1.Summary
-	(*NodeCounts)(nil),        // 34: rollcall.v1.NodeCounts
-	(*PodCounts)(nil),         // 35: rollcall.v1.PodCounts
-	(*ContainerCounts)(nil),   // 36: rollcall.v1.ContainerCounts
-	(*SummedResources)(nil),   // 37: rollcall.v1.SummedResources
-	(*UsedSum)(nil),           // 38: rollcall.v1.UsedSum
-	(*Problem)(nil),           // 39: rollcall.v1.Problem
-	(*ProblemCounts)(nil),     // 40: rollcall.v1.ProblemCounts
-	(*Ignore)(nil),            // 41: rollcall.v1.Ignore
-	nil,                       // 42: rollcall.v1.SummedResources.ExtendedEntry
+	(*Keys)(nil),              // 23: rollcall.v1.Keys
+	(*Summary)(nil),           // 24: rollcall.v1.Summary
+	(*NodeCounts)(nil),        // 25: rollcall.v1.NodeCounts
+	(*PodCounts)(nil),         // 26: rollcall.v1.PodCounts
+	(*ContainerCounts)(nil),   // 27: rollcall.v1.ContainerCounts
+	(*SummedResources)(nil),   // 28: rollcall.v1.SummedResources
+	(*UsedSum)(nil),           // 29: rollcall.v1.UsedSum
+	(*Problem)(nil),           // 30: rollcall.v1.Problem
+	(*ProblemCounts)(nil),     // 31: rollcall.v1.ProblemCounts
+	(*Ignore)(nil),            // 32: rollcall.v1.Ignore
+	nil,                       // 33: rollcall.v1.SummedResources.ExtendedEntry
+	(*Nodes)(nil),             // 34: rollcall.v1.Nodes
+	(*NodeLoads)(nil),         // 35: rollcall.v1.NodeLoads
+	(*Pods)(nil),              // 36: rollcall.v1.Pods
+	(*Containers)(nil),        // 37: rollcall.v1.Containers
+	(*Ports)(nil),             // 38: rollcall.v1.Ports
+	(*Targets)(nil),           // 39: rollcall.v1.Targets
+	(*Services)(nil),          // 40: rollcall.v1.Services
+	(*Claims)(nil),            // 41: rollcall.v1.Claims
+	(*PersistentVolumes)(nil), // 42: rollcall.v1.PersistentVolumes
 }
 var file_wirepb_wire_proto_depIdxs = []int32{
 	6,  // 0: rollcall.v1.AgentMessage.hello:type_name -> rollcall.v1.Hello
@@ -5393,7 +3357,7 @@ var file_wirepb_wire_proto_depIdxs = []int32{
 	11, // 4: rollcall.v1.AgentMessage.usage:type_name -> rollcall.v1.Usage
 	12, // 5: rollcall.v1.AgentMessage.status:type_name -> rollcall.v1.Status
 	13, // 6: rollcall.v1.AgentMessage.bookmark:type_name -> rollcall.v1.Bookmark
-	33, // 7: rollcall.v1.AgentMessage.summary:type_name -> rollcall.v1.Summary
+	24, // 7: rollcall.v1.AgentMessage.summary:type_name -> rollcall.v1.Summary
 	14, // 8: rollcall.v1.AgentMessage.end:type_name -> rollcall.v1.End
 	15, // 9: rollcall.v1.AgentMessage.unsupported:type_name -> rollcall.v1.Unsupported
 	5,  // 10: rollcall.v1.AgentMessage.batch:type_name -> rollcall.v1.Batch
@@ -5404,38 +3368,38 @@ var file_wirepb_wire_proto_depIdxs = []int32{
 	7,  // 15: rollcall.v1.SubscribeResponse.identity:type_name -> rollcall.v1.Identity
 	21, // 16: rollcall.v1.Snapshot.objects:type_name -> rollcall.v1.Objects
 	21, // 17: rollcall.v1.Delta.upserts:type_name -> rollcall.v1.Objects
-	32, // 18: rollcall.v1.Delta.removes:type_name -> rollcall.v1.Keys
-	32, // 19: rollcall.v1.Delta.patch_keys:type_name -> rollcall.v1.Keys
+	23, // 18: rollcall.v1.Delta.removes:type_name -> rollcall.v1.Keys
+	23, // 19: rollcall.v1.Delta.patch_keys:type_name -> rollcall.v1.Keys
 	21, // 20: rollcall.v1.Delta.patches:type_name -> rollcall.v1.Objects
 	0,  // 21: rollcall.v1.Status.section:type_name -> rollcall.v1.Section
 	1,  // 22: rollcall.v1.End.reason:type_name -> rollcall.v1.EndReason
 	17, // 23: rollcall.v1.SubscribeRequest.base:type_name -> rollcall.v1.Base
-	41, // 24: rollcall.v1.SubscribeRequest.ignore:type_name -> rollcall.v1.Ignore
+	32, // 24: rollcall.v1.SubscribeRequest.ignore:type_name -> rollcall.v1.Ignore
 	22, // 25: rollcall.v1.Objects.resources:type_name -> rollcall.v1.Resources
-	23, // 26: rollcall.v1.Objects.nodes:type_name -> rollcall.v1.Nodes
-	24, // 27: rollcall.v1.Objects.node_loads:type_name -> rollcall.v1.NodeLoads
-	25, // 28: rollcall.v1.Objects.pods:type_name -> rollcall.v1.Pods
-	26, // 29: rollcall.v1.Objects.containers:type_name -> rollcall.v1.Containers
-	27, // 30: rollcall.v1.Objects.ports:type_name -> rollcall.v1.Ports
-	28, // 31: rollcall.v1.Objects.targets:type_name -> rollcall.v1.Targets
-	28, // 32: rollcall.v1.Objects.own_targets:type_name -> rollcall.v1.Targets
-	29, // 33: rollcall.v1.Objects.services:type_name -> rollcall.v1.Services
-	30, // 34: rollcall.v1.Objects.claims:type_name -> rollcall.v1.Claims
-	31, // 35: rollcall.v1.Objects.persistent_volumes:type_name -> rollcall.v1.PersistentVolumes
-	34, // 36: rollcall.v1.Summary.nodes:type_name -> rollcall.v1.NodeCounts
-	35, // 37: rollcall.v1.Summary.pods:type_name -> rollcall.v1.PodCounts
-	36, // 38: rollcall.v1.Summary.containers:type_name -> rollcall.v1.ContainerCounts
-	37, // 39: rollcall.v1.Summary.capacity:type_name -> rollcall.v1.SummedResources
-	37, // 40: rollcall.v1.Summary.allocatable:type_name -> rollcall.v1.SummedResources
-	37, // 41: rollcall.v1.Summary.requested:type_name -> rollcall.v1.SummedResources
-	37, // 42: rollcall.v1.Summary.limits:type_name -> rollcall.v1.SummedResources
-	38, // 43: rollcall.v1.Summary.used:type_name -> rollcall.v1.UsedSum
-	39, // 44: rollcall.v1.Summary.problems:type_name -> rollcall.v1.Problem
+	34, // 26: rollcall.v1.Objects.nodes:type_name -> rollcall.v1.Nodes
+	35, // 27: rollcall.v1.Objects.node_loads:type_name -> rollcall.v1.NodeLoads
+	36, // 28: rollcall.v1.Objects.pods:type_name -> rollcall.v1.Pods
+	37, // 29: rollcall.v1.Objects.containers:type_name -> rollcall.v1.Containers
+	38, // 30: rollcall.v1.Objects.ports:type_name -> rollcall.v1.Ports
+	39, // 31: rollcall.v1.Objects.targets:type_name -> rollcall.v1.Targets
+	39, // 32: rollcall.v1.Objects.own_targets:type_name -> rollcall.v1.Targets
+	40, // 33: rollcall.v1.Objects.services:type_name -> rollcall.v1.Services
+	41, // 34: rollcall.v1.Objects.claims:type_name -> rollcall.v1.Claims
+	42, // 35: rollcall.v1.Objects.persistent_volumes:type_name -> rollcall.v1.PersistentVolumes
+	25, // 36: rollcall.v1.Summary.nodes:type_name -> rollcall.v1.NodeCounts
+	26, // 37: rollcall.v1.Summary.pods:type_name -> rollcall.v1.PodCounts
+	27, // 38: rollcall.v1.Summary.containers:type_name -> rollcall.v1.ContainerCounts
+	28, // 39: rollcall.v1.Summary.capacity:type_name -> rollcall.v1.SummedResources
+	28, // 40: rollcall.v1.Summary.allocatable:type_name -> rollcall.v1.SummedResources
+	28, // 41: rollcall.v1.Summary.requested:type_name -> rollcall.v1.SummedResources
+	28, // 42: rollcall.v1.Summary.limits:type_name -> rollcall.v1.SummedResources
+	29, // 43: rollcall.v1.Summary.used:type_name -> rollcall.v1.UsedSum
+	30, // 44: rollcall.v1.Summary.problems:type_name -> rollcall.v1.Problem
 	12, // 45: rollcall.v1.Summary.errors:type_name -> rollcall.v1.Status
-	40, // 46: rollcall.v1.Summary.problem_counts:type_name -> rollcall.v1.ProblemCounts
-	40, // 47: rollcall.v1.Summary.more:type_name -> rollcall.v1.ProblemCounts
+	31, // 46: rollcall.v1.Summary.problem_counts:type_name -> rollcall.v1.ProblemCounts
+	31, // 47: rollcall.v1.Summary.more:type_name -> rollcall.v1.ProblemCounts
 	7,  // 48: rollcall.v1.Summary.identity:type_name -> rollcall.v1.Identity
-	42, // 49: rollcall.v1.SummedResources.extended:type_name -> rollcall.v1.SummedResources.ExtendedEntry
+	33, // 49: rollcall.v1.SummedResources.extended:type_name -> rollcall.v1.SummedResources.ExtendedEntry
 	2,  // 50: rollcall.v1.Problem.severity:type_name -> rollcall.v1.Severity
 	51, // [51:51] is the sub-list for method output_type
 	51, // [51:51] is the sub-list for method input_type
@@ -5449,6 +3413,7 @@ func file_wirepb_wire_proto_init() {
 	if File_wirepb_wire_proto != nil {
 		return
 	}
+	file_wirepb_columns_proto_init()
 	file_wirepb_wire_proto_msgTypes[0].OneofWrappers = []any{
 		(*AgentMessage_Hello)(nil),
 		(*AgentMessage_SubscribeResponse)(nil),
@@ -5475,7 +3440,7 @@ func file_wirepb_wire_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wirepb_wire_proto_rawDesc), len(file_wirepb_wire_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   40,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
