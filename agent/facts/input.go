@@ -65,6 +65,7 @@ type PodInput struct {
 	QOSClass      state.QOSClass
 	RestartPolicy state.RestartPolicy
 	PriorityClass string
+	Priority      int32
 	// ServiceAccount is spec.serviceAccountName.
 	ServiceAccount string
 	SchedulerName  string

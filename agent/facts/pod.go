@@ -33,6 +33,7 @@ func NewPod(in *PodInput, old *state.Pod, now state.Time) *state.Pod {
 		QOSClass:           in.QOSClass,
 		RestartPolicy:      in.RestartPolicy,
 		PriorityClass:      in.PriorityClass,
+		Priority:           in.Priority,
 		ServiceAccount:     in.ServiceAccount,
 		Terminating:        in.Terminating,
 		CreatedAt:          in.CreatedAt,

@@ -38,6 +38,7 @@ func (c podConverter) input(pod *podObject) *facts.PodInput {
 		HostNetwork:     spec.GetHostNetwork(),
 		RestartPolicy:   restartPolicy(spec.GetRestartPolicy()),
 		PriorityClass:   c.interner.intern(spec.GetPriorityClassName()),
+		Priority:        spec.GetPriority(),
 		ServiceAccount:  c.interner.intern(spec.GetServiceAccountName()),
 		SchedulerName:   c.interner.intern(spec.GetSchedulerName()),
 		HostIP:          c.interner.intern(status.GetHostIp()),

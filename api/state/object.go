@@ -111,7 +111,9 @@ type Pod struct {
 	HostNetwork   bool          `json:"hostNetwork,omitempty" wire:"10"`
 	QOSClass      QOSClass      `json:"qosClass,omitempty" wire:"11"`
 	RestartPolicy RestartPolicy `json:"restartPolicy,omitempty" wire:"30"`
-	PriorityClass string        `json:"priorityClass,omitempty" wire:"31"`
+	// PriorityClass is spec.priorityClassName, Priority the number that the API server took from it.
+	PriorityClass string `json:"priorityClass,omitempty" wire:"31"`
+	Priority      int32  `json:"priority,omitempty" wire:"44"`
 	// ServiceAccount is spec.serviceAccountName: the identity of the pod's programs at the API server.
 	ServiceAccount string `json:"serviceAccount,omitempty" wire:"43"`
 	Terminating    bool   `json:"terminating,omitempty" wire:"12"`

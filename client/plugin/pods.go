@@ -48,6 +48,7 @@ var podKind = &kind[state.PodView]{
 		{"CPU-Req", true, func(p *state.PodView, _ time.Time) string { return millis(p.Requested.CPUMillis) }},
 		{"Mem-Req", true, func(p *state.PodView, _ time.Time) string { return mebibytes(p.Requested.MemoryBytes) }},
 		{"QoS", true, func(p *state.PodView, _ time.Time) string { return p.QOSClass.String() }},
+		{"Priority-Class", true, func(p *state.PodView, _ time.Time) string { return p.PriorityClass }},
 		{"Claims", true, func(p *state.PodView, _ time.Time) string { return claims(p) }},
 	},
 }

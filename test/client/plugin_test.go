@@ -59,8 +59,8 @@ func TestTables(t *testing.T) {
 			"shop|web-1|1/2|CrashLoopBackOff|5 (11m ago)|Deployment/web|n1|3d1h",
 		}, nil},
 		{"pods 203.0.113.7 -n shop -o wide", 0, []string{
-			"NAME|READY|STATUS|RESTARTS|OWNER|NODE|AGE|IP|CPU-REQ|MEM-REQ|QOS|CLAIMS",
-			"web-1|1/2|CrashLoopBackOff|5 (11m ago)|Deployment/web|n1|3d1h|10.0.0.7|<none>|<none>|<none>|<none>",
+			"NAME|READY|STATUS|RESTARTS|OWNER|NODE|AGE|IP|CPU-REQ|MEM-REQ|QOS|PRIORITY-CLASS|CLAIMS",
+			"web-1|1/2|CrashLoopBackOff|5 (11m ago)|Deployment/web|n1|3d1h|10.0.0.7|<none>|<none>|<none>|<none>|<none>",
 		}, nil},
 		{"pods prod-eu prod-us --sort-by .metadata.name -o name", 0, []string{"pod.rollcall.dev/dns", "pod.rollcall.dev/dns", "pod.rollcall.dev/web-1"}, nil},
 		{"containers prod-eu --owner Deployment/web -q oom -o wide", 0, []string{

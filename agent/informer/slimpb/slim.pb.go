@@ -1146,6 +1146,7 @@ type PodSpec struct {
 	SchedulerName       string                 `protobuf:"bytes,19,opt,name=scheduler_name,json=schedulerName" json:"scheduler_name,omitempty"`
 	InitContainers      []*Container           `protobuf:"bytes,20,rep,name=init_containers,json=initContainers" json:"init_containers,omitempty"`
 	PriorityClassName   string                 `protobuf:"bytes,24,opt,name=priority_class_name,json=priorityClassName" json:"priority_class_name,omitempty"`
+	Priority            int32                  `protobuf:"varint,25,opt,name=priority" json:"priority,omitempty"`
 	Overhead            []*Amount              `protobuf:"bytes,32,rep,name=overhead" json:"overhead,omitempty"`
 	EphemeralContainers []*EphemeralContainer  `protobuf:"bytes,34,rep,name=ephemeral_containers,json=ephemeralContainers" json:"ephemeral_containers,omitempty"`
 	Resources           []byte                 `protobuf:"bytes,40,opt,name=resources" json:"resources,omitempty"`
@@ -1244,6 +1245,13 @@ func (x *PodSpec) GetPriorityClassName() string {
 		return x.PriorityClassName
 	}
 	return ""
+}
+
+func (x *PodSpec) GetPriority() int32 {
+	if x != nil {
+		return x.Priority
+	}
+	return 0
 }
 
 func (x *PodSpec) GetOverhead() []*Amount {
@@ -3507,7 +3515,7 @@ const file_slim_proto_rawDesc = "" +
 	"\x03Pod\x125\n" +
 	"\bmetadata\x18\x01 \x01(\v2\x19.rollcall.slim.ObjectMetaR\bmetadata\x12*\n" +
 	"\x04spec\x18\x02 \x01(\v2\x16.rollcall.slim.PodSpecR\x04spec\x120\n" +
-	"\x06status\x18\x03 \x01(\v2\x18.rollcall.slim.PodStatusR\x06status\"\xd5\x04\n" +
+	"\x06status\x18\x03 \x01(\v2\x18.rollcall.slim.PodStatusR\x06status\"\xf1\x04\n" +
 	"\aPodSpec\x12/\n" +
 	"\avolumes\x18\x01 \x03(\v2\x15.rollcall.slim.VolumeR\avolumes\x128\n" +
 	"\n" +
@@ -3520,7 +3528,8 @@ const file_slim_proto_rawDesc = "" +
 	"\fhost_network\x18\v \x01(\bR\vhostNetwork\x12%\n" +
 	"\x0escheduler_name\x18\x13 \x01(\tR\rschedulerName\x12A\n" +
 	"\x0finit_containers\x18\x14 \x03(\v2\x18.rollcall.slim.ContainerR\x0einitContainers\x12.\n" +
-	"\x13priority_class_name\x18\x18 \x01(\tR\x11priorityClassName\x121\n" +
+	"\x13priority_class_name\x18\x18 \x01(\tR\x11priorityClassName\x12\x1a\n" +
+	"\bpriority\x18\x19 \x01(\x05R\bpriority\x121\n" +
 	"\boverhead\x18  \x03(\v2\x15.rollcall.slim.AmountR\boverhead\x12T\n" +
 	"\x14ephemeral_containers\x18\" \x03(\v2!.rollcall.slim.EphemeralContainerR\x13ephemeralContainers\x12#\n" +
 	"\tresources\x18( \x01(\fB\x05\xaa\x01\x02\b\x01R\tresources\"^\n" +

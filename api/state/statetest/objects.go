@@ -70,7 +70,7 @@ func (w *Cluster) pod(nodes int) []state.Object {
 	case 1:
 		p.Storage = []state.Volume{{Name: "data", Claim: "data-" + p.Name, CapacityBytes: 10 << 30, MountPath: "/data"}, {Name: "scratch", Claim: p.Name + "-scratch", MountPath: "/scratch", Ephemeral: true}}
 	case 2:
-		p.Terminating, p.DeletionAt, p.FinishedAt, p.PriorityClass, p.ServiceAccount, p.Mute = true, w.randomTime(), w.randomTime(), "high", "shop", "known"
+		p.Terminating, p.DeletionAt, p.FinishedAt, p.PriorityClass, p.Priority, p.ServiceAccount, p.Mute = true, w.randomTime(), w.randomTime(), "high", 1000, "shop", "known"
 		p.Status, p.NotReadySince, p.ReadyCondition = "Terminating", w.randomTime(), state.ConditionFalse
 	}
 	objects := []state.Object{p}

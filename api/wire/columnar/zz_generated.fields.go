@@ -110,6 +110,7 @@ func (r *tableCodec) pod(pb *wirepb.Pods, o *state.Pod, back *uint64) {
 	r.time(&pb.NotReadySince, &o.NotReadySince)
 	r.stringRef(&pb.Mute, &o.Mute)
 	r.stringRef(&pb.ServiceAccount, &o.ServiceAccount)
+	number(r, &pb.Priority, &o.Priority, math.MinInt32, math.MaxInt32)
 }
 
 func (r *tableCodec) container(pb *wirepb.Containers, o *state.Container, back *uint64, slot *uint32) {

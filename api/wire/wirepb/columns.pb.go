@@ -508,6 +508,7 @@ type Pods struct {
 	StorageName          []int64                `protobuf:"zigzag64,41,rep,packed,name=storage_name,json=storageName,proto3" json:"storage_name,omitempty"`
 	StorageEphemeral     []int64                `protobuf:"zigzag64,42,rep,packed,name=storage_ephemeral,json=storageEphemeral,proto3" json:"storage_ephemeral,omitempty"`
 	ServiceAccount       []int64                `protobuf:"zigzag64,43,rep,packed,name=service_account,json=serviceAccount,proto3" json:"service_account,omitempty"`
+	Priority             []int64                `protobuf:"zigzag64,44,rep,packed,name=priority,proto3" json:"priority,omitempty"`
 	unknownFields        protoimpl.UnknownFields
 	sizeCache            protoimpl.SizeCache
 }
@@ -839,6 +840,13 @@ func (x *Pods) GetStorageEphemeral() []int64 {
 func (x *Pods) GetServiceAccount() []int64 {
 	if x != nil {
 		return x.ServiceAccount
+	}
+	return nil
+}
+
+func (x *Pods) GetPriority() []int64 {
+	if x != nil {
+		return x.Priority
 	}
 	return nil
 }
@@ -1888,7 +1896,7 @@ const file_wirepb_columns_proto_rawDesc = "" +
 	"\x04node\x18\x02 \x03(\x12R\x04node\x12\x1c\n" +
 	"\trequested\x18\x03 \x03(\x12R\trequested\x12\x16\n" +
 	"\x06limits\x18\x04 \x03(\x12R\x06limits\x12\x12\n" +
-	"\x04pods\x18\x05 \x03(\x12R\x04pods\"\x85\v\n" +
+	"\x04pods\x18\x05 \x03(\x12R\x04pods\"\xa1\v\n" +
 	"\x04Pods\x12\x12\n" +
 	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x1c\n" +
 	"\tnamespace\x18\x02 \x03(\x12R\tnamespace\x12\x12\n" +
@@ -1940,7 +1948,8 @@ const file_wirepb_columns_proto_rawDesc = "" +
 	"\x04mute\x18( \x03(\x12R\x04mute\x12!\n" +
 	"\fstorage_name\x18) \x03(\x12R\vstorageName\x12+\n" +
 	"\x11storage_ephemeral\x18* \x03(\x12R\x10storageEphemeral\x12'\n" +
-	"\x0fservice_account\x18+ \x03(\x12R\x0eserviceAccount\"\xba\a\n" +
+	"\x0fservice_account\x18+ \x03(\x12R\x0eserviceAccount\x12\x1a\n" +
+	"\bpriority\x18, \x03(\x12R\bpriority\"\xba\a\n" +
 	"\n" +
 	"Containers\x12\x12\n" +
 	"\x04back\x18\x01 \x03(\x12R\x04back\x12\x12\n" +

@@ -132,6 +132,7 @@ func (w *Writer) podFields(o *state.Pod) {
 	w.OptText("qosClass", o.QOSClass.String())
 	w.OptText("restartPolicy", o.RestartPolicy.String())
 	w.OptText("priorityClass", o.PriorityClass)
+	w.OptInt("priority", int64(o.Priority))
 	w.OptText("serviceAccount", o.ServiceAccount)
 	w.OptBool("terminating", o.Terminating)
 	w.Time("createdAt", o.CreatedAt)

@@ -188,6 +188,7 @@ export interface components {
             qosClass?: components["schemas"]["QOSClass"];
             restartPolicy?: components["schemas"]["RestartPolicy"];
             priorityClass?: string;
+            priority?: number;
             serviceAccount?: string;
             terminating?: boolean;
             /** Format: date-time */
