@@ -108,6 +108,9 @@ type Config struct {
 	// Sinks are the URLs to which usage and counts are sent; see docs/SINKS.md.
 	Sinks []string
 
+	// AuditLog is the file of the audit log, or audit.Stdout; empty disables it.
+	AuditLog string
+
 	Version string
 	Log     *slog.Logger
 

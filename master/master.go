@@ -17,6 +17,7 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/controllers"
 	"rollcall.dev/rollcall/master/access"
+	"rollcall.dev/rollcall/master/audit"
 	"rollcall.dev/rollcall/master/budget"
 	"rollcall.dev/rollcall/master/cache"
 	"rollcall.dev/rollcall/master/cache/rediscache"
@@ -53,13 +54,17 @@ func Run(ctx context.Context, c Config) error {
 	}
 	pool := budget.New(c.StateMaxMemory, c.ClusterMaxMemory)
 	metrics.MustRegister(pool)
+	auditLog, err := c.openAuditLog(metrics)
+	if err != nil {
+		return err
+	}
 	store, release, err := c.openStore(ctx, keys, pool, metrics)
 	if err != nil {
 		return err
 	}
-	m, err := c.assemble(ctx, store, keys, pool, metrics)
+	m, err := c.assemble(ctx, store, keys, pool, auditLog, metrics)
 	if err == nil {
-		err = m.run(ctx, c)
+		err = whileAuditing(ctx, auditLog, func() error { return m.run(ctx, c) })
 	}
 	return errors.Join(err, release())
 }
@@ -103,7 +108,7 @@ type components struct {
 }
 
 // assemble creates the components of a master. It does not start them.
-func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKeys, pool *budget.Pool, metrics *prometheus.Registry) (*components, error) {
+func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKeys, pool *budget.Pool, auditLog *audit.Log, metrics *prometheus.Registry) (*components, error) {
 	hubConfig, err := c.restConfig()
 	if err != nil {
 		return nil, err
@@ -154,7 +159,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 		Authenticate: identify(authenticator),
 		SignIn:       signIn(authenticator),
 		Ready:        checks(registry, certificate, leaderCheck(hub, lease)),
-		Hosts:        c.hosts(), Limits: network.limits, Profiling: c.Profiling,
+		Hosts:        c.hosts(), Limits: network.limits, Profiling: c.Profiling, Audit: auditWriter(auditLog),
 		Gatherer: prometheus.Gatherers{metrics, ctrlmetrics.Registry},
 		Metrics:  metrics,
 		Log:      c.Log,

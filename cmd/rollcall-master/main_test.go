@@ -43,6 +43,7 @@ func TestFlags(t *testing.T) {
 		{[]string{"--sink", "kafka://b1:9092,b2:9092/t", "--sink", "prometheus+https://prom"}, func(c *master.Config) {
 			c.Sinks = []string{"kafka://b1:9092,b2:9092/t", "prometheus+https://prom"}
 		}},
+		{[]string{"--audit-log", "-"}, func(c *master.Config) { c.AuditLog = "-" }},
 		{[]string{"--profiling"}, func(c *master.Config) { c.Profiling = true }},
 		{[]string{"--state-max-memory", "7Mi"}, func(c *master.Config) { c.StateMaxMemory = 7 << 20 }},
 		{[]string{"--cluster-max-memory", "0"}, func(c *master.Config) { c.ClusterMaxMemory = 0 }},
@@ -112,6 +113,7 @@ func TestInvalidArguments(t *testing.T) {
 		"read signing key: open /none":      {"--auth", "none", "--listen", "127.0.0.1:0", "--signing-key-file", "/nonexistent"},
 		"file requires --signing-key-file":  {"--rotation-signing-key-file", "x"},
 		"read signing key: open /next":      {"--auth", "none", "--listen", "127.0.0.1:0", "--signing-key-file", own, "--rotation-signing-key-file", "/next"},
+		"open the audit log":                {"--auth", "none", "--listen", "127.0.0.1:0", "--audit-log", "/nonexistent/audit.log"},
 		"must be greater than 0":            {"--query-max-samples", "0"},
 		"must be 0, which disables it":      {"--history", "1s"},
 		"is not an amount":                  {"--history-max-memory", "much"},

@@ -125,7 +125,7 @@ func newFakeMaster() *fakeMaster {
 			},
 			LastReport: m.latestReport,
 			Status:     func(string) mastersession.Status { return mastersession.Status{Session: m.latest.Session} },
-			Watch:      func(string) func() { return func() {} },
+			Watch:      func(context.Context, string) func() { return func() {} },
 			Current:    m.current,
 		},
 		Registry: httpapi.Registry{

@@ -111,7 +111,7 @@ func waitReport(t *testing.T, sessions *session.Sessions, name string, satisfied
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	defer sessions.Watch(name)()
+	defer sessions.Watch(ctx, name)()
 	for {
 		v, err := sessions.Await(ctx, name)
 		if err != nil {

@@ -139,6 +139,7 @@ func (a *Authenticator) identify(r *http.Request) (*authenticator.Response, erro
 	response, ok, err := a.authenticate.AuthenticateRequest(clone)
 	switch {
 	case ok:
+		httpapi.AuditUser(r.Context(), response.User.GetName())
 		return response, nil
 	case errors.Is(err, httpapi.ErrTooManyRequests):
 		return nil, err

@@ -101,6 +101,8 @@ func (a *API) resolve(r *http.Request, verb string, details bool) (string, error
 	switch {
 	case errors.Is(err, ErrHidden), err == nil && !known:
 		return "", unknownCluster(requested)
+	case err == nil:
+		auditOf(r.Context()).addClusters(name)
 	}
 	return name, err
 }

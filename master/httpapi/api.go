@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rollcall.dev/rollcall/api/connlimit"
+	"rollcall.dev/rollcall/master/audit"
 	"rollcall.dev/rollcall/master/history"
 	"rollcall.dev/rollcall/master/prom"
 	"rollcall.dev/rollcall/master/session"
@@ -49,6 +50,9 @@ type Config struct {
 	Profiling bool
 	// Limits are the connection limits; the zero value uses defaults.
 	Limits connlimit.Config
+	// Audit is called for each request, and for the start of each watch. It must not block. If it is nil,
+	// nothing is audited.
+	Audit func(audit.Event)
 }
 
 // Sessions holds the functions of session.Sessions that the API uses.
@@ -60,7 +64,7 @@ type Sessions struct {
 	// Status returns the status of a cluster's session. It does not register demand.
 	Status func(cluster string) session.Status
 	// Watch registers demand for a cluster until release is called.
-	Watch func(cluster string) (release func())
+	Watch func(ctx context.Context, cluster string) (release func())
 	// Current returns the status of a cluster and a channel for its next change. It does not register
 	// demand. ok is false if the cluster does not exist.
 	Current func(cluster string) (session.Current, bool)
@@ -104,6 +108,9 @@ type API struct {
 	// openAPI returns the OpenAPI document in its served forms.
 	openAPI func() (openAPIDocs, error)
 
+	// parameterNames has the names of the parameters of each route.
+	parameterNames map[string][]string
+
 	// streams counts the open streams.
 	streams sync.WaitGroup
 	// draining is done when the master shuts down. It ends all waiting for reports.
@@ -117,9 +124,9 @@ func New(c Config) *API {
 	a.metrics = newMetrics(c.Metrics, c.Documents, a.limiter)
 	a.draining, a.drain = context.WithCancel(context.Background())
 	a.openAPI = sync.OnceValues(a.renderOpenAPI)
-	a.notFoundHandler = a.handler("other", rejectBody(noSuchPath))
-	a.tooManyHandler = a.handler("other", rejectBody(tooManyRequests))
-	a.misdirectedHandler = a.handler("other", rejectBody(a.misdirected))
+	a.notFoundHandler = a.handler(otherRoute, rejectBody(noSuchPath))
+	a.tooManyHandler = a.handler(otherRoute, rejectBody(tooManyRequests))
+	a.misdirectedHandler = a.handler(otherRoute, rejectBody(a.misdirected))
 	a.routes()
 	return a
 }

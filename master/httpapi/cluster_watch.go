@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"time"
 
 	"rollcall.dev/rollcall/master/session"
@@ -40,10 +41,10 @@ type clusterWatch struct {
 }
 
 // newClusterWatch starts a watch. It registers demand until close. It does not read the state yet.
-func (a *API) newClusterWatch(cluster string, scope view.Scope, f view.Framing, bookmarks bool) *clusterWatch {
+func (a *API) newClusterWatch(ctx context.Context, cluster string, scope view.Scope, f view.Framing, bookmarks bool) *clusterWatch {
 	d := &clusterWatch{sessions: a.config.Sessions, cluster: cluster, scope: scope, framing: f, bookmarks: bookmarks}
 	d.log, d.stopWatch = a.config.Documents.Watch(cluster)
-	d.release = a.config.Sessions.Watch(cluster)
+	d.release = a.config.Sessions.Watch(ctx, cluster)
 	return d
 }
 

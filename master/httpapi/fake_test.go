@@ -50,7 +50,7 @@ func (f *fake) change(change func()) {
 	}
 }
 
-func (f *fake) Watch(cluster string) func() {
+func (f *fake) Watch(_ context.Context, cluster string) func() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.watches == nil {

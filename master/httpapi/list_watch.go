@@ -107,7 +107,7 @@ func (l *listWatch) filter() view.ClusterFilter {
 // demand.
 func (l *listWatch) sendPending(s *stream, now time.Time) error {
 	l.refresh(now)
-	l.updateDemand()
+	l.updateDemand(s.request.Context())
 	if !l.started {
 		events, cursor, err := l.api.clusterList.Initial(l.filter(), l.framing)
 		if err != nil {
@@ -137,7 +137,7 @@ func (l *listWatch) bookmark() ([]byte, error) {
 
 // updateDemand registers demand for the clusters that the client wants and may see, including new
 // ones, and ends it for others.
-func (l *listWatch) updateDemand() {
+func (l *listWatch) updateDemand(ctx context.Context) {
 	if len(l.demand) == 0 && len(l.releases) == 0 {
 		return
 	}
@@ -156,9 +156,10 @@ func (l *listWatch) updateDemand() {
 	}
 	for name := range wanted {
 		if l.releases[name] == nil {
-			l.releases[name] = l.api.config.Sessions.Watch(name)
+			l.releases[name] = l.api.config.Sessions.Watch(ctx, name)
 		}
 	}
+	auditOf(ctx).sessionsStarted()
 }
 
 func (l *listWatch) close() {
@@ -187,6 +188,7 @@ func (l *listWatch) setDetails(ctx context.Context, s *stream, wanted []detailRe
 		if err := l.authorizeDetail(ctx, s.request, w.cluster); err != nil {
 			return err
 		}
+		auditOf(s.request.Context()).addClusters(w.cluster)
 	}
 	for i := len(s.details) - 1; i >= 0; i-- {
 		if !slices.ContainsFunc(wanted, func(w detailRequest) bool { return w.cluster == s.details[i].cluster }) {
@@ -197,7 +199,7 @@ func (l *listWatch) setDetails(ctx context.Context, s *stream, wanted []detailRe
 		if slices.ContainsFunc(s.details, func(d *clusterWatch) bool { return d.cluster == w.cluster }) {
 			continue
 		}
-		d := l.api.newClusterWatch(w.cluster, l.scope, l.framing, true)
+		d := l.api.newClusterWatch(s.request.Context(), w.cluster, l.scope, l.framing, true)
 		s.details = append(s.details, d)
 		if _, err := d.refresh(); err != nil {
 			return err
@@ -273,18 +275,19 @@ func (l *listWatch) handleMessage(s *stream, data []byte) error {
 	return s.write(errorLine(s.api.problem(s.request, err), l.framing, ""))
 }
 
-func (l *listWatch) applyMessage(s *stream, data []byte) error {
+func (l *listWatch) applyMessage(s *stream, data []byte) (err error) {
 	m, wanted, err := parseMessage(data)
+	defer func() { auditOf(s.request.Context()).message(m, err) }()
 	if err != nil {
 		return err
 	}
-	if err := l.checkDemand(wanted.demand); err != nil {
+	if err = l.checkDemand(wanted.demand); err != nil {
 		return err
 	}
 	if m.Detail != nil {
 		ctx, cancel := context.WithTimeout(s.request.Context(), recheckTimeout)
 		defer cancel()
-		if err := l.setDetails(ctx, s, wanted.detail); err != nil {
+		if err = l.setDetails(ctx, s, wanted.detail); err != nil {
 			return err
 		}
 	}

@@ -147,8 +147,10 @@ func (a *API) queryPrometheus(w http.ResponseWriter, r *http.Request, serve func
 		if err != nil {
 			return err
 		}
+		record := auditOf(r.Context())
+		record.setParameters(form)
 		response, err = serve(r.Context(), prom.Request{
-			Form: form, Label: r.PathValue("label"), Accept: r.Header.Get("Accept"), Authorize: authorizeClusters(caller),
+			Form: form, Label: r.PathValue("label"), Accept: r.Header.Get("Accept"), Authorize: authorizeClusters(caller, record),
 			Forbidden: func(ctx context.Context) error { return forbiddenError(caller(ctx, Access{Verb: "get"})) },
 		})
 		return err
@@ -216,8 +218,9 @@ func forbiddenError(err error) error {
 }
 
 // authorizeClusters returns an authorizer for Prometheus queries. It uses the same access reviews
-// as the routes of one cluster: first one for all clusters, then one for each cluster.
-func authorizeClusters(caller Authorizer) prom.Authorizer {
+// as the routes of one cluster: first one for all clusters, then one for each cluster. It records the
+// clusters that a query names for the audit log.
+func authorizeClusters(caller Authorizer, record *auditRecord) prom.Authorizer {
 	return func(ctx context.Context, clusters []string, named bool) (map[string]prom.Level, error) {
 		levels, left := map[string]prom.Level{}, clusters
 		for _, level := range []prom.Level{prom.Details, prom.Summary} {
@@ -229,6 +232,9 @@ func authorizeClusters(caller Authorizer) prom.Authorizer {
 			for i, name := range left {
 				if may[i] {
 					levels[name] = level
+					if named {
+						record.addClusters(name)
+					}
 				} else {
 					refused = append(refused, name)
 				}

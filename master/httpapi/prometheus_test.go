@@ -32,7 +32,11 @@ func (f *fake) prometheusAPI(change func(*Config)) *API {
 				}
 				return names
 			},
-			Current: f.Current, Demand: func(cluster string) { f.mu.Lock(); defer f.mu.Unlock(); f.awaited = append(f.awaited, cluster) },
+			Current: f.Current, Demand: func(_ context.Context, cluster string) {
+				f.mu.Lock()
+				defer f.mu.Unlock()
+				f.awaited = append(f.awaited, cluster)
+			},
 			Metrics: prometheus.NewPedanticRegistry(), Log: slog.New(slog.DiscardHandler),
 		})
 		if change != nil {

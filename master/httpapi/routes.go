@@ -19,7 +19,9 @@ type handlerFunc func(w http.ResponseWriter, r *http.Request) error
 // routes registers all operations, and handlers for wrong methods and unknown paths.
 func (a *API) routes() {
 	allowed := map[string][]string{}
-	for _, o := range append(a.operations(), a.prometheusOperations()...) {
+	operations := append(a.operations(), a.prometheusOperations()...)
+	a.parameterNames = parameterNames(operations)
+	for _, o := range operations {
 		serve := o.serve
 		if o.bodySchema == "" {
 			serve = rejectBody(serve)
@@ -44,7 +46,7 @@ func (a *API) routes() {
 		a.mux.Handle("GET "+profiling.Path, a.handler(profiling.Path, rejectBody(a.profiles())))
 		a.mux.Handle(profiling.Path, a.handler(profiling.Path, rejectBody(methodNotAllowed([]string{http.MethodGet, http.MethodHead}))))
 	}
-	a.mux.Handle("/", a.handler("other", rejectBody(a.fallback)))
+	a.mux.Handle("/", a.handler(otherRoute, rejectBody(a.fallback)))
 }
 
 // fallback handles all paths without a route: with the page, if the request may come from a
@@ -92,7 +94,10 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.mux.ServeHTTP(w, r)
 }
 
-// handler wraps a handlerFunc with metrics, common headers and error responses.
+// otherRoute is the route of requests for the page, and of those that match no other route.
+const otherRoute = "other"
+
+// handler wraps a handlerFunc with metrics, the audit log, common headers and error responses.
 func (a *API) handler(route string, handle handlerFunc) http.Handler {
 	metrics := a.metrics.forRoute(route)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -101,6 +106,8 @@ func (a *API) handler(route string, handle handlerFunc) http.Handler {
 		defer a.metrics.inFlight.Dec()
 		recorder := &responseRecorder{ResponseWriter: w}
 		recorder.Header()["X-Content-Type-Options"] = noSniffHeader
+		r, record := a.audit(r, route, start)
+		defer record.aborted()
 		err := handle(recorder, r)
 		if errors.Is(err, errTruncated) {
 			code := statusClientClosedRequest
@@ -108,15 +115,19 @@ func (a *API) handler(route string, handle handlerFunc) http.Handler {
 				code = a.problem(r, err).Status
 			}
 			metrics.observe(code, time.Since(start))
+			record.setError(err)
 			panic(http.ErrAbortHandler)
 		}
 		if err != nil {
 			a.writeError(recorder, r, err)
 		}
-		metrics.observe(recorder.code(r, err), time.Since(start))
+		code := recorder.code(r, err)
+		metrics.observe(code, time.Since(start))
 		if recorder.stream != nil {
 			recorder.stream.run()
+			return
 		}
+		record.complete(code, err)
 	})
 }
 

@@ -111,6 +111,7 @@ func (a *API) signIn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	connlimit.Authenticated(r.Context())
+	AuditUser(r.Context(), user)
 	if before := LoginSecret(r); before != "" {
 		a.config.SignIn.End(before)
 	}

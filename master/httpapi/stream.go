@@ -72,6 +72,7 @@ func (s *stream) run() {
 	defer s.timer.Stop()
 	s.api.metrics.watches.Inc()
 	defer s.api.metrics.watches.Dec()
+	auditOf(s.request.Context()).startWatch()
 	err := s.problem
 	for err == nil {
 		var wake time.Time
@@ -89,21 +90,22 @@ func (s *stream) run() {
 
 // end records why the stream ends, and tells the client if possible.
 func (s *stream) end(err error) {
+	var p *httpv1.Problem
+	reason, code := "", 0
 	switch {
 	case errors.Is(err, errClientGone):
-		s.api.metrics.streamEnded("client", 0)
-		s.writer.close(nil)
+		reason = "client"
 	case errors.Is(err, errSlowClient):
-		s.api.metrics.streamEnded("slow", 0)
-		s.writer.close(nil)
+		reason = "slow"
 	case errors.Is(err, errStreamTimeout):
-		s.api.metrics.streamEnded("timeout", 0)
-		s.writer.close(nil)
+		reason = "timeout"
 	default:
-		p := s.api.problem(s.request, err)
-		s.api.metrics.streamEnded(p.Reason, p.Status)
-		s.writer.close(p)
+		p = s.api.problem(s.request, err)
+		reason, code = p.Reason, p.Status
 	}
+	s.api.metrics.streamEnded(reason, code)
+	auditOf(s.request.Context()).endWatch(reason, code)
+	s.writer.close(p)
 }
 
 // step does everything that is due, and returns when something is due next.

@@ -95,7 +95,7 @@ func TestBookmarkIsNotOlderThanEarlierEvents(t *testing.T) {
 func TestHeartbeatBookmarkIsOfTheWatchersView(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		api := f.api(nil)
-		d := api.newClusterWatch("prod-eu", view.Scope{}, view.JSONLines, true)
+		d := api.newClusterWatch(t.Context(), "prod-eu", view.Scope{}, view.JSONLines, true)
 		defer d.close()
 		if line, err := d.heartbeat(); err != nil || line != nil {
 			t.Errorf("before the first event: got %s and error %v, want none", line, err)

@@ -33,7 +33,7 @@ func (a *API) watchCluster(w http.ResponseWriter, r *http.Request, cluster strin
 		return err
 	}
 	scope := view.Scope{Part: p.query.Part, Filter: p.query.Filter, Usage: p.usage}
-	d := a.newClusterWatch(cluster, scope, framing, p.bookmarks)
+	d := a.newClusterWatch(r.Context(), cluster, scope, framing, p.bookmarks)
 	s := &stream{api: a, request: r, details: []*clusterWatch{d}}
 	s.problem, err = a.prepareStream(r.Context(), d, p, hasLastEventID(r) || isWebSocket(r))
 	if err == nil {

@@ -56,7 +56,7 @@ func newBenchFixture(b *testing.B, clusters int) *benchFixture {
 			v := values[name]
 			return session.Current{Report: v, Status: session.Status{Session: v.Session, ReceivedAt: v.ReceivedAt}}, true
 		},
-		Demand: func(string) {}, History: h, RevisionTimes: revisionTimes, Metrics: prometheus.NewPedanticRegistry(), Log: slog.New(slog.DiscardHandler),
+		Demand: func(context.Context, string) {}, History: h, RevisionTimes: revisionTimes, Metrics: prometheus.NewPedanticRegistry(), Log: slog.New(slog.DiscardHandler),
 	})
 	return c
 }

@@ -57,7 +57,7 @@ func newHarness(t testing.TB, set ...func(*Config)) *harness {
 	}
 	c := Config{
 		Clusters: func() []string { return slices.Sorted(maps.Keys(s.clusters)) },
-		Current:  s.current, Demand: func(cluster string) { s.demanded = append(s.demanded, cluster) },
+		Current:  s.current, Demand: func(_ context.Context, cluster string) { s.demanded = append(s.demanded, cluster) },
 		History: s.history, RevisionTimes: s.revisionTimes, Metrics: prometheus.NewPedanticRegistry(), Log: slog.New(slog.DiscardHandler), Version: "test",
 	}
 	for _, f := range set {

@@ -49,7 +49,7 @@ type Config struct {
 	// returns false if there is no cluster of that name.
 	Current func(cluster string) (session.Current, bool)
 	// Demand asks a cluster to report. It does not wait for the report.
-	Demand func(cluster string)
+	Demand func(ctx context.Context, cluster string)
 	// History is nil if no history is kept. RevisionTimes works with or without it.
 	History       *history.History
 	RevisionTimes *RevisionTimes

@@ -11,7 +11,7 @@ import (
 // *NoReportError if the context ended first. While there is a fresh report, changes of the Registry have an
 // effect only after Sync.
 func (s *Sessions) Await(ctx context.Context, name string) (*Report, error) {
-	if r := s.cachedReport(name, time.Now()); r != nil {
+	if r := s.cachedReport(ctx, name, time.Now()); r != nil {
 		s.metrics.hits.Inc()
 		return r, nil
 	}
@@ -19,7 +19,7 @@ func (s *Sessions) Await(ctx context.Context, name string) (*Report, error) {
 	if c == nil {
 		return nil, ErrNotFound
 	}
-	r, changed, err := c.startWait(time.Now())
+	r, changed, err := c.startWait(ctx, time.Now())
 	if changed == nil {
 		s.metrics.observeRequest(r, false)
 		return r, err
@@ -42,7 +42,7 @@ func (s *Sessions) Await(ctx context.Context, name string) (*Report, error) {
 
 // cachedReport returns the current report and registers demand, or returns nil if there is no fresh report.
 // It does not read the Registry, which would take long compared with a cached response.
-func (s *Sessions) cachedReport(name string, now time.Time) *Report {
+func (s *Sessions) cachedReport(ctx context.Context, name string, now time.Time) *Report {
 	c := s.cluster(name)
 	if c == nil {
 		return nil
@@ -52,42 +52,43 @@ func (s *Sessions) cachedReport(name string, now time.Time) *Report {
 	if c.blockedReason() != "" || c.report == nil || !c.report.Fresh(now) {
 		return nil
 	}
-	if hadDemand := c.registerDemand(now); !hadDemand || !c.running {
+	if hadDemand := c.registerDemand(ctx, now); !hadDemand || !c.running {
 		c.wakeWorker()
 	}
 	return c.report
 }
 
 // RegisterDemand registers demand for a cluster as Await does, without waiting for a report.
-func (s *Sessions) RegisterDemand(name string) {
+func (s *Sessions) RegisterDemand(ctx context.Context, name string) {
 	c := s.syncCluster(name)
 	if c == nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if hadDemand := c.registerDemand(time.Now()); !hadDemand || !c.running || c.report == nil {
+	if hadDemand := c.registerDemand(ctx, time.Now()); !hadDemand || !c.running || c.report == nil {
 		c.wakeWorker()
 	}
 }
 
-// Watch registers demand for a cluster until release is called.
-func (s *Sessions) Watch(name string) (release func()) {
+// Watch registers demand for a cluster until release is called. The context is only used for the observer of
+// WithDemandObserver.
+func (s *Sessions) Watch(ctx context.Context, name string) (release func()) {
 	c := s.syncCluster(name)
 	if c == nil {
 		return func() {}
 	}
-	c.addWatchers(1)
+	c.addWatcher(ctx, time.Now())
 	var once sync.Once
-	return func() { once.Do(func() { c.addWatchers(-1) }) }
+	return func() { once.Do(c.removeWatcher) }
 }
 
 // startWait registers demand and returns the result of freshReport. If it returns a channel, the caller counts
 // as a waiter and must call endWait.
-func (c *clusterState) startWait(now time.Time) (*Report, <-chan struct{}, error) {
+func (c *clusterState) startWait(ctx context.Context, now time.Time) (*Report, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	hadDemand := c.registerDemand(now)
+	hadDemand := c.registerDemand(ctx, now)
 	r, changed, err := c.freshReport(now)
 	if changed != nil {
 		c.demand.waiters++
@@ -100,9 +101,9 @@ func (c *clusterState) startWait(now time.Time) (*Report, <-chan struct{}, error
 
 // registerDemand records a request, and reports whether the cluster had demand before. A cluster that must not
 // be dialed gets no demand. c.mu must be held.
-func (c *clusterState) registerDemand(now time.Time) (hadDemand bool) {
+func (c *clusterState) registerDemand(ctx context.Context, now time.Time) (hadDemand bool) {
 	c.demand.lastRequest = now
-	hadDemand, _ = c.demand.at(now, c.spec)
+	hadDemand = c.observeDemand(ctx, now)
 	if c.blockedReason() == "" {
 		c.demand.extend(now.Add(demandTTL(c.spec)))
 	}
@@ -116,10 +117,18 @@ func (c *clusterState) endWait() {
 	c.wakeWorker()
 }
 
-func (c *clusterState) addWatchers(n int) {
+func (c *clusterState) addWatcher(ctx context.Context, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.demand.watchers += n
+	c.observeDemand(ctx, now)
+	c.demand.watchers++
+	c.wakeWorker()
+}
+
+func (c *clusterState) removeWatcher() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.demand.watchers--
 	c.wakeWorker()
 }
 

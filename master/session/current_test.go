@@ -32,7 +32,7 @@ func TestCurrentSignalsTheStartOfADial(t *testing.T) {
 		answer := make(chan struct{})
 		m.addClusterWithHandler("a", func(*agentConn) { <-answer })
 		before, _ := m.sessions.Current("a")
-		release := m.sessions.Watch("a")
+		release := m.sessions.Watch(t.Context(), "a")
 		defer release()
 		defer close(answer)
 		<-before.Changed
@@ -48,9 +48,9 @@ func TestCurrentSignalsTheStartOfADial(t *testing.T) {
 func TestRegisterDemandDialsWithoutWaiting(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		m.addCluster("a")
-		m.sessions.RegisterDemand("nowhere")
+		m.sessions.RegisterDemand(t.Context(), "nowhere")
 		begin := time.Now()
-		m.sessions.RegisterDemand("a")
+		m.sessions.RegisterDemand(t.Context(), "a")
 		wantEqual(t, "waited", time.Since(begin), 0)
 		m.advance(time.Second)
 		m.wantPhase("a", Reporting)
@@ -65,7 +65,7 @@ func TestRegisterDemandDialsWithoutWaiting(t *testing.T) {
 func TestRegisterDemandDoesNotDialASuspendedCluster(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		m.addCluster("a", func(c *Cluster) { c.Suspended = true })
-		m.sessions.RegisterDemand("a")
+		m.sessions.RegisterDemand(t.Context(), "a")
 		m.advance(time.Second)
 		wantEqual(t, "dials", m.dials("a"), 0)
 	})

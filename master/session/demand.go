@@ -1,6 +1,9 @@
 package session
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // decodedTTL is how long the objects of a cluster stay decoded after a request.
 const decodedTTL = time.Minute
@@ -40,4 +43,27 @@ func (d *demand) extend(until time.Time) {
 	if until.After(d.until) {
 		d.until = until
 	}
+}
+
+// demandObserverKey is the key of the observer in a context.
+type demandObserverKey struct{}
+
+// WithDemandObserver returns a context that makes Await, Watch and RegisterDemand call f if their demand is
+// what starts a session: the cluster had neither demand nor a session, and may have one. f is called with a
+// lock held, so it must return immediately and must not call Sessions.
+func WithDemandObserver(ctx context.Context, f func(cluster string)) context.Context {
+	return context.WithValue(ctx, demandObserverKey{}, f)
+}
+
+// observeDemand is called before demand is registered. It reports whether there is demand already, and calls
+// the observer of the context if there is neither demand nor a session. c.mu must be held.
+func (c *clusterState) observeDemand(ctx context.Context, now time.Time) (hasDemand bool) {
+	hasDemand, _ = c.demand.at(now, c.spec)
+	if hasDemand || c.blockedReason() != "" || c.status.Session.Phase != Idle && c.status.Session.Phase != "" {
+		return hasDemand
+	}
+	if f, ok := ctx.Value(demandObserverKey{}).(func(string)); ok {
+		f(c.name)
+	}
+	return hasDemand
 }

@@ -239,14 +239,14 @@ func TestUnknownClusterIsNotFound(t *testing.T) {
 			t.Error("got a report of an unknown cluster")
 		}
 		wantEqual(t, "phase", m.sessions.Status("unknown").Session.Phase, Idle)
-		m.sessions.Watch("unknown")()
+		m.sessions.Watch(t.Context(), "unknown")()
 	})
 }
 
 func TestWatchCreatesDemand(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		a := m.addCluster("a")
-		release := m.sessions.Watch("a")
+		release := m.sessions.Watch(t.Context(), "a")
 		m.advance(2 * time.Minute)
 		upgrades, open, _, _ := a.counts()
 		wantEqual(t, "connections", upgrades, 1)
@@ -290,8 +290,8 @@ func TestStartupIsLimitedExceptForClustersWithReaders(t *testing.T) {
 		wantEqual(t, "reporting immediately", reporting(), admission.MaxHandshakes)
 		start, waiting := time.Now(), idle()
 		m.get(waiting[0])
-		defer m.sessions.Watch(waiting[1])()
-		m.sessions.RegisterDemand(waiting[2])
+		defer m.sessions.Watch(t.Context(), waiting[1])()
+		m.sessions.RegisterDemand(t.Context(), waiting[2])
 		synctest.Wait()
 		wantEqual(t, "waited", time.Since(start), 0)
 		wantEqual(t, "reporting with the requested clusters", reporting(), admission.MaxHandshakes+3)

@@ -60,10 +60,10 @@ func newEnvironment(t *testing.T, seeds int, pods ...int) *environment {
 	registry := prometheus.NewRegistry()
 	log := slog.New(slog.DiscardHandler)
 	env.server = httptest.NewServer(httpapi.New(httpapi.Config{
-		Sessions: httpapi.Sessions{Await: env.await, LastReport: env.lastReport, Status: env.status, Watch: func(string) func() { return func() {} }, Current: env.current},
+		Sessions: httpapi.Sessions{Await: env.await, LastReport: env.lastReport, Status: env.status, Watch: func(context.Context, string) func() { return func() {} }, Current: env.current},
 		Registry: httpapi.Registry{Resolve: env.resolve, List: env.list, LastKnown: func(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false }},
 		Prometheus: prom.New(prom.Config{
-			Clusters: func() []string { return env.names }, Current: env.current, Demand: func(string) {},
+			Clusters: func() []string { return env.names }, Current: env.current, Demand: func(context.Context, string) {},
 			History: samples, RevisionTimes: times, Metrics: prometheus.NewRegistry(), Log: log,
 		}),
 		Documents: view.NewDocumentCache(1 << 20), Gatherer: registry, Metrics: registry, Log: log,

@@ -70,7 +70,7 @@ func (a *readers) watch() {
 			release()
 			at, release = m, func() {}
 			if m != nil {
-				release = m.Watch(name)
+				release = m.Watch(context.Background(), name)
 			}
 		}
 		if m == nil {

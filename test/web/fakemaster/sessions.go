@@ -171,7 +171,7 @@ func (c *cluster) reason() session.Reason {
 }
 
 // watch implements httpapi.Sessions.
-func (s *sessions) watch(name string) func() {
+func (s *sessions) watch(_ context.Context, name string) func() {
 	add := func(n int) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
