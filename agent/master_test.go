@@ -8,18 +8,15 @@ import (
 
 	"github.com/coder/websocket"
 	"rollcall.dev/rollcall/api/state"
-	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
+	"rollcall.dev/rollcall/test/fake"
 )
 
 // master is a minimal master with one session.
 type master struct {
+	*fake.Master
 	t        *testing.T
-	conn     *websocket.Conn
-	hello    *wire.Hello
 	granted  *wire.SubscribeResponse
-	in, out  wire.Checksum
-	unread   [][]byte // the frames of the last Batch that were not returned yet
 	receiver *wire.Receiver
 }
 
@@ -32,75 +29,33 @@ func (r *runningAgent) dial(scheme string, header http.Header, period, duration 
 // dialAs opens a session of a master.
 func (r *runningAgent) dialAs(masterID, scheme string, header http.Header, period, duration time.Duration) *master {
 	r.t.Helper()
-	conn, response, err := websocket.Dial(r.t.Context(), scheme+"://"+r.addresses.Masters.String()+wire.Path,
-		&websocket.DialOptions{HTTPClient: r.client, HTTPHeader: header, Subprotocols: []string{wire.Subprotocol}})
+	conn, _, err := fake.Dial(r.t.Context(), scheme+"://"+r.addresses.Masters.String(), r.client, header, wire.Subprotocol)
 	if err != nil {
 		r.t.Fatalf("dial: %v", err)
 	}
 	r.t.Cleanup(func() { _ = conn.CloseNow() })
-	conn.SetReadLimit(wire.MaxFrame)
-	m := &master{t: r.t, conn: conn}
-	m.hello = m.read().(*wire.Hello)
-	req := &wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s1", MasterID: masterID, Period: period, Duration: duration}
-	if r.signer != nil {
-		channel, err := token.ChannelOf(response.TLS)
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		req.Signature = r.signer.SignStatement(token.Statement{
-			Domain: token.DomainSubscribe, Cluster: "member", MasterID: masterID, Session: "s1", Nonce: m.hello.Nonce, Channel: channel,
-		})
+	if err := conn.ReadHello(r.t.Context()); err != nil {
+		r.t.Fatal(err)
 	}
-	m.send(req)
+	m := &master{Master: conn, t: r.t, receiver: wire.NewReceiver(conn.Hello.Epoch, nil)}
+	req := &wire.SubscribeRequest{Session: "s1", MasterID: masterID, Period: period, Duration: duration}
+	if err := m.Subscribe(r.t.Context(), r.signer, "member", req); err != nil {
+		r.t.Fatal(err)
+	}
 	m.granted = m.read().(*wire.SubscribeResponse)
-	m.receiver = wire.NewReceiver(m.hello.Epoch, nil)
 	return m
-}
-
-// send encodes and sends a message.
-func (m *master) send(msg wire.MasterMessage) {
-	m.t.Helper()
-	frame, err := wire.EncodeMaster(msg)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	if err := m.conn.Write(m.t.Context(), websocket.MessageBinary, m.out.Append(frame)); err != nil {
-		m.t.Fatal(err)
-	}
 }
 
 // read returns the next message.
 func (m *master) read() wire.AgentMessage {
 	m.t.Helper()
-	for len(m.unread) == 0 {
-		m.unread = m.readFrames()
-	}
-	frame := m.unread[0]
-	m.unread = m.unread[1:]
-	msg, err := wire.NewCodec().DecodeAgent(frame)
+	ctx, cancel := context.WithTimeout(m.t.Context(), testTimeout)
+	defer cancel()
+	msg, err := m.Receive(ctx)
 	if err != nil {
 		m.t.Fatal(err)
 	}
 	return msg
-}
-
-// readFrames returns the frames of the next websocket message.
-func (m *master) readFrames() [][]byte {
-	m.t.Helper()
-	ctx, cancel := context.WithTimeout(m.t.Context(), testTimeout)
-	defer cancel()
-	_, frame, err := m.conn.Read(ctx)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	if frame, err = m.in.Verify(frame); err != nil {
-		m.t.Fatal(err)
-	}
-	frames, err := wire.DecodeBatch(frame)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	return frames
 }
 
 // waitState receives flushes until one results in a state for which accept returns true.
@@ -115,7 +70,9 @@ func (m *master) waitState(what string, accept func(*state.State) bool) {
 		if s == nil {
 			continue
 		}
-		m.send(&wire.Ack{Seq: s.Seq})
+		if err := m.Send(m.t.Context(), &wire.Ack{Seq: s.Seq}); err != nil {
+			m.t.Fatal(err)
+		}
 		if accept(s) {
 			return
 		}
@@ -134,7 +91,7 @@ func (m *master) wantEnd(reason wire.EndReason) {
 			break
 		}
 	}
-	if _, _, err := m.conn.Read(m.t.Context()); websocket.CloseStatus(err) != websocket.StatusNormalClosure {
+	if _, _, err := m.Read(m.t.Context()); websocket.CloseStatus(err) != websocket.StatusNormalClosure {
 		m.t.Errorf("after End: got %v, want a normal close", err)
 	}
 }

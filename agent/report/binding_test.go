@@ -14,6 +14,7 @@ import (
 	"rollcall.dev/rollcall/api/tlsfiles"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
+	"rollcall.dev/rollcall/test/fake"
 )
 
 // serverTLS returns the TLS configuration that rollcall-agent uses.
@@ -42,18 +43,14 @@ func runBoundTest(t *testing.T, edit func(*Config), f func(t *testing.T, h *harn
 	})
 }
 
-// dialWith opens a connection with a token of the master m1, and sets the channel of the connection.
+// dialWith opens a connection with a token of the master m1.
 func (h *harness) dialWith(s signer) *master {
 	h.t.Helper()
-	conn, response, err := h.dialHTTP(bearer(h.t, s, "prod-eu", "m1", time.Now()), wire.Subprotocol)
+	conn, _, err := h.dialHTTP(bearer(h.t, s, "prod-eu", "m1", time.Now()), wire.Subprotocol)
 	if err != nil {
 		h.t.Fatalf("dial: %v", err)
 	}
-	m := h.readHello(conn)
-	if m.channel, err = token.ChannelOf(response.TLS); err != nil {
-		h.t.Fatal(err)
-	}
-	return m
+	return h.readHello(conn)
 }
 
 // openSessionWith opens the session "s" of the master m1.
@@ -113,8 +110,8 @@ func TestInvalidSignatureGetsNoClusterData(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				runBoundTest(t, nil, func(t *testing.T, h *harness, s signer) {
 					m := h.dialWith(s)
-					if len(m.hello.Nonce) != token.NonceSize || m.hello.Unbound {
-						t.Errorf("got %+v, want a Hello with a nonce that is not unbound", m.hello)
+					if len(m.Hello.Nonce) != token.NonceSize || m.Hello.Unbound {
+						t.Errorf("got %+v, want a Hello with a nonce that is not unbound", m.Hello)
 					}
 					req := subscribeRequest("m1")
 					if summary {
@@ -181,7 +178,7 @@ func TestRenewalMustSignLatestNonce(t *testing.T) {
 	for name, sign := range map[string]func(m *master, s signer, old []byte) []byte{
 		"no signature":       func(*master, signer, []byte) []byte { return nil },
 		"an old nonce":       func(m *master, s signer, old []byte) []byte { return s.SignStatement(renewal(m, old)) },
-		"the nonce of Hello": func(m *master, s signer, _ []byte) []byte { return s.SignStatement(renewal(m, m.hello.Nonce)) },
+		"the nonce of Hello": func(m *master, s signer, _ []byte) []byte { return s.SignStatement(renewal(m, m.Hello.Nonce)) },
 		"another key":        func(m *master, _ signer, _ []byte) []byte { return otherKey.SignStatement(renewal(m, m.grant.Nonce)) },
 		"signature of a SubscribeRequest": func(m *master, s signer, _ []byte) []byte {
 			st := m.subscribeStatement("m1", "s")
@@ -221,8 +218,8 @@ func TestOlderMasterGetsSupportedProtocols(t *testing.T) {
 	runBoundTest(t, nil, func(t *testing.T, h *harness, s signer) {
 		for _, req := range []*wire.SubscribeRequest{subscribeRequest("m1"), {SummaryOnly: true}} {
 			m := h.dialWith(s)
-			if m.hello.ProtocolMin != 3 || m.hello.ProtocolMax != 3 {
-				t.Errorf("got %+v, want a Hello with protocol 3", m.hello)
+			if m.Hello.ProtocolMin != 3 || m.Hello.ProtocolMax != 3 {
+				t.Errorf("got %+v, want a Hello with protocol 3", m.Hello)
 			}
 			req.Protocol = 2
 			m.send(req)
@@ -271,10 +268,10 @@ func TestSubscribeAfterKeyRemovalIsRefused(t *testing.T) {
 func TestOnlyAgentConfigAllowsUnboundSignatures(t *testing.T) {
 	runBoundTest(t, func(cfg *Config) { cfg.Unbound = true }, func(t *testing.T, h *harness, s signer) {
 		first := h.dialWith(s)
-		if !first.hello.Unbound {
+		if !first.Hello.Unbound {
 			t.Error("Hello is not unbound")
 		}
-		first.channel = token.Unbound
+		first.Channel = token.Unbound
 		req := s.signSubscribe(first.subscribeStatement("m1", "s"), subscribeRequest("m1"))
 		first.send(req)
 		first.readGrant()
@@ -315,7 +312,7 @@ func TestDialWithWrongClockSucceedsWithNonceOnce(t *testing.T) {
 				}
 				return response.Header.Get(wire.NonceHeader)
 			}
-			dial := func(nonce string) (*websocket.Conn, *http.Response, error) {
+			dial := func(nonce string) (*fake.Master, *http.Response, error) {
 				signed, err := s.SignNonce("prod-eu", "m1", nonce)
 				if err != nil {
 					t.Fatal(err)
@@ -323,12 +320,11 @@ func TestDialWithWrongClockSucceedsWithNonceOnce(t *testing.T) {
 				return h.dialHTTP(http.Header{"Authorization": {"Bearer " + signed}}, wire.Subprotocol)
 			}
 			first := nonce()
-			conn, response, err := dial(first)
+			conn, _, err := dial(first)
 			if err != nil {
 				t.Fatalf("skew %s: dial with the nonce: %v", skew, err)
 			}
 			m := h.readHello(conn)
-			m.channel, _ = token.ChannelOf(response.TLS)
 			m.send(s.signSubscribe(m.subscribeStatement("m1", "s"), subscribeRequest("m1")))
 			m.readGrant()
 			m.mustNextFlush()
@@ -364,8 +360,8 @@ func TestAgentWithoutKeysSendsNoNonce(t *testing.T) {
 	runTest(t, nil, func(t *testing.T, h *harness) {
 		h.makeReady()
 		m := h.openSession("m1", time.Second, time.Minute)
-		if m.hello.Nonce != nil || m.hello.Unbound || m.grant.Nonce != nil {
-			t.Errorf("got %+v and %+v; want no nonces", m.hello, m.grant)
+		if m.Hello.Nonce != nil || m.Hello.Unbound || m.grant.Nonce != nil {
+			t.Errorf("got %+v and %+v; want no nonces", m.Hello, m.grant)
 		}
 	})
 }

@@ -69,7 +69,11 @@ func TestProtocolViolationClosesOnlyItsConnection(t *testing.T) {
 	subscribe := &wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "bad", Period: time.Second, Duration: time.Minute}
 	send := func(msg wire.MasterMessage) func(*master) { return func(m *master) { m.send(msg) } }
 	raw := func(kind websocket.MessageType, frame string) func(*master) {
-		return func(m *master) { m.sendRaw(kind, []byte(frame)) }
+		return func(m *master) {
+			if err := m.SendMessage(context.Background(), kind, []byte(frame)); err != nil {
+				m.t.Fatalf("send a frame: %v", err)
+			}
+		}
 	}
 	inSession := func(then func(*master)) func(*master) {
 		return func(m *master) {
@@ -254,7 +258,7 @@ func TestResumedSessionStartsWithDeltaFromBase(t *testing.T) {
 			if !tc.delta {
 				base = nil
 			}
-			m.receiver = wire.NewReceiver(m.hello.Epoch, base)
+			m.receiver = wire.NewReceiver(m.Hello.Epoch, base)
 			m.send(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "m1", Period: time.Second, Duration: time.Minute, Base: &tc.base})
 			m.readGrant()
 			s := m.mustNextFlush()
@@ -287,7 +291,7 @@ func TestResumedSessionGetsUsageRelativeToItsReading(t *testing.T) {
 			sent bool
 		}{{"the same reading", 0, false}, {"one reading later", 1, true}, {"two readings later", 0, true}} {
 			m = h.dial()
-			m.receiver = wire.NewReceiver(m.hello.Epoch, held)
+			m.receiver = wire.NewReceiver(m.Hello.Epoch, held)
 			m.send(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "m1", Period: time.Second, Duration: time.Minute, Base: &wire.Base{Epoch: epoch, Seq: held.Seq, Usage: held.Usage.N}})
 			m.readGrant()
 			s := m.mustNextFlush()

@@ -21,6 +21,7 @@ import (
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/test/memconn"
+	"rollcall.dev/rollcall/test/fake"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -109,28 +110,21 @@ func pod(name string) *state.Pod {
 func (h *harness) change(objects ...state.Object) { h.snapshot.Update(state.Changes{Upserts: objects}) }
 
 // dialHTTP opens a websocket. It returns the HTTP response, also if the upgrade was refused.
-func (h *harness) dialHTTP(header http.Header, subprotocols ...string) (*websocket.Conn, *http.Response, error) {
+func (h *harness) dialHTTP(header http.Header, subprotocols ...string) (*fake.Master, *http.Response, error) {
 	transport := &http.Transport{DialContext: h.listener.DialContext, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	defer transport.CloseIdleConnections()
 	scheme := "ws"
 	if h.tls != nil {
 		scheme = "wss"
 	}
-	return websocket.Dial(h.t.Context(), scheme+"://agent"+wire.Path, &websocket.DialOptions{
-		HTTPClient: &http.Client{Transport: transport}, HTTPHeader: header, Subprotocols: subprotocols,
-	})
+	return fake.Dial(h.t.Context(), scheme+"://agent", &http.Client{Transport: transport}, header, subprotocols...)
 }
 
 // master is a minimal master with one connection.
 type master struct {
+	*fake.Master
 	t        *testing.T
-	conn     *websocket.Conn
-	codec    *wire.Codec
-	in, out  wire.Checksum
-	unread   [][]byte // the frames of the last Batch that were not returned yet
-	hello    *wire.Hello
 	grant    *wire.SubscribeResponse // the latest SubscribeResponse
-	channel  token.Channel
 	receiver *wire.Receiver
 	noAcks   bool // do not acknowledge flushes
 	last     *wire.Bookmark
@@ -148,18 +142,17 @@ func (h *harness) dial() *master {
 }
 
 // readHello returns the master of a new connection after it has read the Hello.
-func (h *harness) readHello(conn *websocket.Conn) *master {
+func (h *harness) readHello(conn *fake.Master) *master {
 	h.t.Helper()
-	conn.SetReadLimit(wire.MaxFrame)
-	m := &master{t: h.t, conn: conn, codec: wire.NewCodec(), channel: token.Unbound}
-	m.hello = m.read().(*wire.Hello)
-	m.receiver = wire.NewReceiver(m.hello.Epoch, nil)
-	return m
+	if err := conn.ReadHello(context.Background()); err != nil {
+		h.t.Fatal(err)
+	}
+	return &master{Master: conn, t: h.t, receiver: wire.NewReceiver(conn.Hello.Epoch, nil)}
 }
 
 // subscribeStatement returns the statement that a SubscribeRequest on this connection must sign.
 func (m *master) subscribeStatement(masterID, session string) token.Statement {
-	return token.Statement{Domain: token.DomainSubscribe, Cluster: "prod-eu", MasterID: masterID, Session: session, Nonce: m.hello.Nonce, Channel: m.channel}
+	return m.Statement("prod-eu", masterID, session)
 }
 
 // openSession dials and opens the session "s-" + masterID.
@@ -171,21 +164,11 @@ func (h *harness) openSession(masterID string, period, duration time.Duration) *
 	return m
 }
 
-// send encodes and sends a message.
+// send sends a message.
 func (m *master) send(msg wire.MasterMessage) {
 	m.t.Helper()
-	frame, err := wire.EncodeMaster(msg)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	m.sendRaw(websocket.MessageBinary, frame)
-}
-
-// sendRaw sends a frame with its checksum.
-func (m *master) sendRaw(kind websocket.MessageType, frame []byte) {
-	m.t.Helper()
-	if err := m.conn.Write(context.Background(), kind, m.out.Append(frame)); err != nil {
-		m.t.Fatalf("send a frame: %v", err)
+	if err := m.Send(context.Background(), msg); err != nil {
+		m.t.Fatalf("send %T: %v", msg, err)
 	}
 }
 
@@ -199,24 +182,7 @@ func (m *master) read() wire.AgentMessage {
 	return msg
 }
 
-func (m *master) tryRead() (wire.AgentMessage, error) {
-	if len(m.unread) > 0 {
-		frame := m.unread[0]
-		m.unread = m.unread[1:]
-		return m.codec.DecodeAgent(frame)
-	}
-	_, frame, err := m.conn.Read(context.Background())
-	if err != nil {
-		return nil, err
-	}
-	if frame, err = m.in.Verify(frame); err != nil {
-		return nil, err
-	}
-	if m.unread, err = wire.DecodeBatch(frame); err != nil {
-		return nil, err
-	}
-	return m.tryRead()
-}
+func (m *master) tryRead() (wire.AgentMessage, error) { return m.Receive(context.Background()) }
 
 // readGrant returns the next message, which must be a SubscribeResponse.
 func (m *master) readGrant() *wire.SubscribeResponse {

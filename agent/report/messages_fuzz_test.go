@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/coder/websocket"
 	"rollcall.dev/rollcall/api/wire"
 )
 
@@ -34,12 +33,12 @@ func FuzzMasterMessages(f *testing.F) {
 			m := h.dial()
 			m.noAcks = true
 			for _, frame := range [][]byte{first, second} {
-				_ = m.conn.Write(context.Background(), websocket.MessageBinary, m.out.Append(frame))
+				_ = m.SendFrame(context.Background(), frame)
 			}
 			if _, err := m.readUntilEnd(); err == nil {
 				t.Error("the connection did not end, although no flush was acknowledged")
 			}
-			_ = m.conn.CloseNow()
+			_ = m.CloseNow()
 			h.openSession("another", time.Second, time.Minute).mustNextFlush()
 		})
 	})

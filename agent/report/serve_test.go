@@ -179,7 +179,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 		<-time.After(subscribeTimeout + 11*time.Second)
 		synctest.Wait()
 		m := h.dial()
-		_ = m.conn.CloseNow()
+		_ = m.CloseNow()
 	})
 }
 

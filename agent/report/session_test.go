@@ -19,8 +19,8 @@ func TestSessionReportsEveryPeriodUntilItExpires(t *testing.T) {
 		h.makeReady()
 		m := h.openSession("m1", 5*time.Second, 30*time.Minute)
 		start := time.Now()
-		if want := (wire.Identity{AgentVersion: "v1.2.3", ClusterName: "prod-eu", ClusterUID: "uid-1", KubernetesVersion: "v1.36.3"}); m.hello.Epoch != epoch || *m.grant.Identity != want {
-			t.Errorf("got hello %+v and identity %+v, want epoch %d and %+v", m.hello, m.grant.Identity, epoch, want)
+		if want := (wire.Identity{AgentVersion: "v1.2.3", ClusterName: "prod-eu", ClusterUID: "uid-1", KubernetesVersion: "v1.36.3"}); m.Hello.Epoch != epoch || *m.grant.Identity != want {
+			t.Errorf("got hello %+v and identity %+v, want epoch %d and %+v", m.Hello, m.grant.Identity, epoch, want)
 		}
 		s := m.mustNextFlush()
 		if waited := time.Since(start); waited != 0 || s.Len(state.KindPod) != 2 {
@@ -354,7 +354,7 @@ func TestLostConnectionEndsSession(t *testing.T) {
 	runTest(t, nil, func(t *testing.T, h *harness) {
 		h.makeReady()
 		m := h.openSession("m1", 5*time.Second, time.Minute)
-		_ = m.conn.CloseNow()
+		_ = m.CloseNow()
 		synctest.Wait()
 		if h.sessionCount() != 0 || h.usageSubscribers.Load() != 0 {
 			t.Errorf("got %d open sessions and %d subscribers of usage, want 0; or the metrics are wrong", h.sessionCount(), h.usageSubscribers.Load())

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -12,8 +11,8 @@ import (
 
 	"github.com/coder/websocket"
 	"rollcall.dev/rollcall/api/state"
-	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
+	"rollcall.dev/rollcall/test/fake"
 )
 
 const (
@@ -28,10 +27,7 @@ const (
 // bytes it took on the socket.
 type session struct {
 	forwarder *forwarder
-	conn      *websocket.Conn
-	in, out   wire.Checksum // of the two directions
-	unread    [][]byte      // frames of the last message that are not processed yet
-	codec     *wire.Codec
+	conn      *fake.Master
 	ended     chan struct{}
 	closing   sync.Once
 
@@ -62,14 +58,17 @@ type flush struct {
 // dial opens a session with an agent through a forwarder. The session resumes from base unless it is nil.
 func dial(ctx context.Context, a *agent, via *forwarder, period time.Duration, base *state.State) (*session, error) {
 	masterID := rand.Text()
-	conn, channel, err := connect(ctx, via.Address, a.Cluster, a.signer, masterID)
+	signed, err := a.signer.Sign(a.Cluster, masterID, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}
+	conn, _, err := fake.Dial(ctx, "wss://"+via.Address, &http.Client{Transport: transport}, http.Header{"Authorization": {"Bearer " + signed}}, wire.Subprotocol)
 	if err != nil {
 		return nil, fmt.Errorf("dial agent %s: %w", a.Cluster, err)
 	}
-	conn.SetReadLimit(wire.MaxFrame)
-	s := &session{forwarder: via, conn: conn, codec: wire.NewCodec(), ended: make(chan struct{}), changed: make(chan struct{})}
-	sign := token.Statement{Domain: token.DomainSubscribe, Cluster: a.Cluster, MasterID: masterID, Session: rand.Text(), Channel: channel}
-	if err := s.subscribe(ctx, a.signer, sign, period, base); err != nil {
+	s := &session{forwarder: via, conn: conn, ended: make(chan struct{}), changed: make(chan struct{})}
+	if err := s.subscribe(ctx, a, masterID, period, base); err != nil {
 		_ = conn.CloseNow()
 		return nil, fmt.Errorf("open a session with agent %s: %w", a.Cluster, err)
 	}
@@ -77,42 +76,14 @@ func dial(ctx context.Context, a *agent, via *forwarder, period time.Duration, b
 	return s, nil
 }
 
-// connect opens the websocket connection and returns the channel binding of its TLS connection.
-func connect(ctx context.Context, address, cluster string, signer *token.Signer, masterID string) (*websocket.Conn, token.Channel, error) {
-	signed, err := signer.Sign(cluster, masterID, time.Now())
-	if err != nil {
-		return nil, "", err
-	}
-	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}
-	conn, response, err := websocket.Dial(ctx, "wss://"+address+wire.Path, &websocket.DialOptions{
-		HTTPClient: &http.Client{Transport: transport}, HTTPHeader: http.Header{"Authorization": {"Bearer " + signed}},
-		Subprotocols: []string{wire.Subprotocol}, CompressionMode: websocket.CompressionDisabled,
-	})
-	if err != nil {
-		return nil, "", err
-	}
-	channel, err := token.ChannelOf(response.TLS)
-	if err != nil {
-		return nil, "", errors.Join(err, conn.CloseNow())
-	}
-	return conn, channel, nil
-}
-
 // subscribe reads the agent's Hello and sends a SubscribeRequest.
-func (s *session) subscribe(ctx context.Context, signer *token.Signer, sign token.Statement, period time.Duration, base *state.State) error {
-	m, err := s.read(ctx)
-	if err != nil {
+func (s *session) subscribe(ctx context.Context, a *agent, masterID string, period time.Duration, base *state.State) error {
+	if err := s.conn.ReadHello(ctx); err != nil {
 		return err
 	}
-	hello, ok := m.(*wire.Hello)
-	if !ok {
-		return fmt.Errorf("got %T as the agent's first message, want Hello", m)
-	}
-	s.receiver = wire.NewReceiver(hello.Epoch, base)
-	sign.Nonce = hello.Nonce
-	return s.write(ctx, &wire.SubscribeRequest{
-		Protocol: wire.ProtocolMax, Session: sign.Session, MasterID: sign.MasterID, Period: period, Duration: sessionDuration, Base: baseOf(base),
-		Signature: signer.SignStatement(sign),
+	s.receiver = wire.NewReceiver(s.conn.Hello.Epoch, base)
+	return s.conn.Subscribe(ctx, a.signer, a.Cluster, &wire.SubscribeRequest{
+		Session: rand.Text(), MasterID: masterID, Period: period, Duration: sessionDuration, Base: baseOf(base),
 	})
 }
 
@@ -169,44 +140,20 @@ func (s *session) recordFlush(next *state.State) {
 	s.changed = make(chan struct{})
 }
 
-// read returns the next message. One websocket message may contain several.
+// read returns the next message, and counts the bytes of its frame.
 func (s *session) read(ctx context.Context) (wire.AgentMessage, error) {
-	for len(s.unread) == 0 {
-		_, message, err := s.conn.Read(ctx)
-		if err != nil {
-			return nil, err
-		}
-		whole, err := s.in.Verify(message)
-		if err != nil {
-			return nil, err
-		}
-		if s.unread, err = wire.DecodeBatch(whole); err != nil {
-			return nil, err
-		}
-	}
-	frame := s.unread[0]
-	s.unread = s.unread[1:]
-	m, err := s.codec.DecodeAgent(frame)
+	m, size, err := s.conn.ReceiveSized(ctx)
 	switch m.(type) {
 	case *wire.Snapshot:
-		s.unflushed.snapshot += len(frame)
+		s.unflushed.snapshot += size
 	case *wire.Delta:
-		s.unflushed.delta += len(frame)
+		s.unflushed.delta += size
 	case *wire.Usage:
-		s.unflushed.usage += len(frame)
+		s.unflushed.usage += size
 	default:
-		s.unflushed.other += len(frame)
+		s.unflushed.other += size
 	}
 	return m, err
-}
-
-// write sends one message to the agent.
-func (s *session) write(ctx context.Context, m wire.MasterMessage) error {
-	frame, err := wire.EncodeMaster(m)
-	if err != nil {
-		return err
-	}
-	return s.conn.Write(ctx, websocket.MessageBinary, s.out.Append(frame))
 }
 
 // progress returns the number of flushes so far, and the state after the last one.

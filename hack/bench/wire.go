@@ -25,5 +25,5 @@ func (s *session) acknowledge(ctx context.Context, m wire.AgentMessage) error {
 	if !ok {
 		return nil
 	}
-	return s.write(ctx, &wire.Ack{Seq: bookmark.Seq})
+	return s.conn.Send(ctx, &wire.Ack{Seq: bookmark.Seq})
 }

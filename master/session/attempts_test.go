@@ -119,7 +119,7 @@ func TestLostSessionWithoutDemandIsNotDialedAgain(t *testing.T) {
 		a.setHandler(func(c *agentConn) {
 			go func() {
 				<-time.After(12 * time.Second)
-				_ = c.conn.CloseNow()
+				_ = c.CloseNow()
 			}()
 			c.serve()
 		})

@@ -106,7 +106,7 @@ func unreliable(random *rand.Rand) func(*agentConn) {
 			}
 			switch kind {
 			case 0:
-				_ = c.conn.CloseNow()
+				_ = c.CloseNow()
 			case 1:
 				c.sendRaw([]byte("garbage"))
 			}

@@ -16,6 +16,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
 	"rollcall.dev/rollcall/api/wire"
+	"rollcall.dev/rollcall/test/fake"
 	"rollcall.dev/rollcall/test/memconn"
 )
 
@@ -82,7 +83,7 @@ func (a *fakeAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if admit != nil && !admit(w, r) {
 		return
 	}
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}})
+	conn, err := fake.Accept(w, r, a.codec)
 	if err != nil {
 		a.t.Errorf("accept: %v", err)
 		return
@@ -91,8 +92,7 @@ func (a *fakeAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer a.update(func() { a.open-- })
 	a.handlers.Add(1)
 	defer a.handlers.Done()
-	conn.SetReadLimit(wire.MaxMasterFrame)
-	c := &agentConn{agent: a, conn: conn, start: time.Now(), sendLock: make(chan struct{}, 1)}
+	c := &agentConn{Agent: conn, agent: a, start: time.Now(), sendLock: make(chan struct{}, 1)}
 	defer conn.CloseNow()
 	if handle != nil {
 		handle(c)
@@ -161,11 +161,10 @@ func (a *fakeAgent) state() *state.State {
 
 // agentConn is a connection of a fakeAgent.
 type agentConn struct {
+	*fake.Agent
 	agent *fakeAgent
-	conn  *websocket.Conn
 	start time.Time
-	// in and out are the checksums of both directions. A sender holds sendLock.
-	in, out  wire.Checksum
+	// sendLock is held by the sender.
 	sendLock chan struct{}
 	sent     *state.State // the last state that was sent, or nil
 	// delay is subtracted from the times in Bookmarks, so that they look delayed.
@@ -189,22 +188,14 @@ func (c *agentConn) sendRaw(frame []byte) bool {
 	defer cancel()
 	c.sendLock <- struct{}{}
 	defer func() { <-c.sendLock }()
-	return c.conn.Write(ctx, websocket.MessageBinary, c.out.Append(frame)) == nil
+	return c.SendFrame(ctx, frame) == nil
 }
 
 // receive returns the master's next message, or nil after the end of the connection.
 func (c *agentConn) receive() wire.MasterMessage {
-	_, frame, err := c.conn.Read(context.Background())
-	if err != nil {
-		return nil
-	}
-	frame, err = c.in.Verify(frame)
-	if err != nil {
-		c.agent.t.Errorf("verify the master's checksum: %v", err)
-	}
-	m, err := wire.DecodeMaster(frame)
-	if err != nil {
-		c.agent.t.Errorf("decode the master's message: %v", err)
+	m, err := c.Receive(context.Background())
+	if errors.Is(err, fake.ErrInvalid) {
+		c.agent.t.Error(err)
 	}
 	return m
 }
@@ -257,7 +248,7 @@ func (c *agentConn) serve() {
 	}
 	if req.SummaryOnly {
 		c.send(summaryOf(c.agent.state()))
-		_ = c.conn.CloseNow()
+		_ = c.CloseNow()
 		return
 	}
 	c.useBase(req)
@@ -326,7 +317,7 @@ func (c *agentConn) handleMessage(m wire.MasterMessage, g *wire.SubscribeRespons
 
 func (c *agentConn) end(reason wire.EndReason, message string) {
 	c.send(&wire.End{Reason: reason, Message: message})
-	_ = c.conn.Close(websocket.StatusNormalClosure, "")
+	_ = c.Close(websocket.StatusNormalClosure, "")
 }
 
 // flush sends the changes since the last flush, and a Bookmark. It returns false if the connection is broken.

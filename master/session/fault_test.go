@@ -22,7 +22,7 @@ func TestAgentKilledInASessionIsDialedAgain(t *testing.T) {
 		a.setHandler(func(c *agentConn) {
 			go func() {
 				<-kill
-				_ = c.conn.CloseNow()
+				_ = c.CloseNow()
 			}()
 			c.serve()
 		})
@@ -53,7 +53,7 @@ func TestAgentKilledInASessionIsDialedAgain(t *testing.T) {
 // invalidMessages has functions that send a message which the master cannot apply.
 var invalidMessages = map[string]func(*agentConn){
 	"garbage":                     func(c *agentConn) { c.sendRaw([]byte("garbage")) },
-	"text":                        func(c *agentConn) { _ = c.conn.Write(context.Background(), websocket.MessageText, []byte("{}")) },
+	"text":                        func(c *agentConn) { _ = c.Write(context.Background(), websocket.MessageText, []byte("{}")) },
 	"a delta from an unknown seq": func(c *agentConn) { c.send(&wire.Delta{From: 1, To: 2}) },
 	"a wrong hash": func(c *agentConn) {
 		b := c.bookmark(c.sent)
@@ -84,7 +84,7 @@ func TestInvalidMessagesResyncThreeTimesThenBackOff(t *testing.T) {
 					<-time.After(time.Second)
 					sendInvalid(c)
 					for {
-						if _, _, err := c.conn.Read(context.Background()); err != nil {
+						if _, _, err := c.Read(context.Background()); err != nil {
 							a.update(func() { codes = append(codes, websocket.CloseStatus(err)) })
 							return
 						}
@@ -220,7 +220,7 @@ func TestBaseIsKeptForAMinuteWhileThereIsDemand(t *testing.T) {
 				a.setHandler(func(c *agentConn) {
 					go func() {
 						<-die
-						_ = c.conn.CloseNow()
+						_ = c.CloseNow()
 					}()
 					c.serve()
 				})

@@ -142,7 +142,7 @@ func TestExpiredSessionWithDemandContinuesUnderItsID(t *testing.T) {
 				case <-time.After(g.Period):
 				case <-end:
 					c.send(c.agent.expiredMessage())
-					_ = c.conn.CloseNow()
+					_ = c.CloseNow()
 					return
 				}
 			}

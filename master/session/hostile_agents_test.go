@@ -147,7 +147,7 @@ func TestManyHostileAgentsAtOnce(t *testing.T) {
 // closeCode reads until the master closes the connection, and returns the code of its close frame.
 func closeCode(c *agentConn) websocket.StatusCode {
 	for {
-		if _, _, err := c.conn.Read(context.Background()); err != nil {
+		if _, _, err := c.Read(context.Background()); err != nil {
 			return websocket.CloseStatus(err)
 		}
 	}

@@ -193,7 +193,7 @@ func TestMemoryIsReleased(t *testing.T) {
 			a.setHandler(func(c *agentConn) {
 				c.grantTo(c.handshake())
 				c.sendRaw(emptyContainers(a.t)[0])
-				_ = c.conn.CloseNow()
+				_ = c.CloseNow()
 			})
 			m.edit("a", func(c *Cluster) { c.RequestPeriod = 2 * time.Second })
 			m.advance(10 * time.Minute)

@@ -88,7 +88,7 @@ func TestConnectionThatBreaksDuringAPauseIsNoFailure(t *testing.T) {
 			c.flush()
 			<-resume
 			a.setHandler(nil)
-			_ = c.conn.Close(wire.CloseSilent, "no Ack for 15s")
+			_ = c.Close(wire.CloseSilent, "no Ack for 15s")
 		})
 		m.get("a")
 		m.pauseProcess(14 * time.Second)
@@ -114,7 +114,7 @@ func TestConnectionThatBreaksAfterAPauseIsAFailure(t *testing.T) {
 			c.grantTo(c.handshake())
 			c.flush()
 			<-resume
-			_ = c.conn.Close(wire.CloseSilent, "no Ack for 15s")
+			_ = c.Close(wire.CloseSilent, "no Ack for 15s")
 		})
 		m.get("a")
 		m.pauseProcess(14 * time.Second)
@@ -131,7 +131,7 @@ func TestDialThatTimesOutDuringAPauseIsRepeated(t *testing.T) {
 		a.setHandler(func(c *agentConn) {
 			a.setHandler(nil)
 			<-time.After(12 * time.Second) // its Hello comes after the timeout
-			_ = c.conn.Close(websocket.StatusNormalClosure, "")
+			_ = c.Close(websocket.StatusNormalClosure, "")
 		})
 		release := m.sessions.Watch(t.Context(), "a")
 		defer release()

@@ -57,7 +57,7 @@ func TestUnchangedPartsOfASummaryAreReused(t *testing.T) {
 				c.agent.update(func() { reused++ })
 			}
 			c.send(answer)
-			_ = c.conn.CloseNow()
+			_ = c.CloseNow()
 		})
 		m.advance(time.Hour)
 		status := m.wantReason("a", Succeeded)

@@ -9,11 +9,10 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/coder/websocket"
 	"github.com/golang-jwt/jwt/v5"
 	"rollcall.dev/rollcall/api/tlsfiles"
-	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
+	"rollcall.dev/rollcall/test/fake"
 	"rollcall.dev/rollcall/test/memconn"
 )
 
@@ -57,91 +56,48 @@ func (h *attacker) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		rw.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
-	conn, err := websocket.Accept(rw, r, &websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}})
+	conn, err := fake.Accept(rw, r, wire.NewCodec())
 	if err != nil {
 		return
 	}
 	defer conn.CloseNow()
-	e := &wsConn{conn: conn}
-	e.sendAsAgent(hello)
-	if m, ok := e.receiveFromMaster().(*wire.SubscribeRequest); ok {
+	_ = conn.Send(context.Background(), hello)
+	m, _ := conn.Receive(context.Background())
+	if m, ok := m.(*wire.SubscribeRequest); ok {
 		h.mu.Lock()
 		h.requests = append(h.requests, m)
 		h.mu.Unlock()
 	}
 }
 
-// wsConn is a minimal end of a connection.
-type wsConn struct {
-	conn    *websocket.Conn
-	in, out wire.Checksum
-	channel token.Channel
-}
-
-// sendAsAgent sends a message of an agent.
-func (e *wsConn) sendAsAgent(m wire.AgentMessage) {
-	if frame, err := wire.NewCodec().EncodeAgent(m); err == nil {
-		_ = e.conn.Write(context.Background(), websocket.MessageBinary, e.out.Append(frame))
-	}
-}
-
-// sendAsMaster sends a message of a master.
-func (e *wsConn) sendAsMaster(m wire.MasterMessage) {
-	if frame, err := wire.EncodeMaster(m); err == nil {
-		_ = e.conn.Write(context.Background(), websocket.MessageBinary, e.out.Append(frame))
-	}
-}
-
-// read returns the next frame, or nil at the end.
-func (e *wsConn) read() []byte {
-	_, frame, err := e.conn.Read(context.Background())
-	if err != nil {
-		return nil
-	}
-	frame, _ = e.in.Verify(frame)
-	return frame
-}
-
-// receiveFromMaster returns the next message of a master, or nil at the end.
-func (e *wsConn) receiveFromMaster() wire.MasterMessage {
-	m, _ := wire.DecodeMaster(e.read())
-	return m
-}
-
-// receiveFromAgent returns the next message of an agent, or nil at the end.
-func (e *wsConn) receiveFromAgent() wire.AgentMessage {
-	m, _ := wire.NewCodec().DecodeAgent(e.read())
-	return m
-}
-
-// dialAgent dials the agent with a token.
-func (env *environment) dialAgent(bearer string) *wsConn {
+// dialAgent dials the agent with a token, and reads its Hello.
+func (env *environment) dialAgent(bearer string) *fake.Master {
 	env.t.Helper()
 	transport := &http.Transport{DialContext: env.listener.DialContext, DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-	conn, response, err := websocket.Dial(env.t.Context(), "wss://agent"+wire.Path, &websocket.DialOptions{
-		HTTPClient: &http.Client{Transport: transport}, Subprotocols: []string{wire.Subprotocol}, HTTPHeader: http.Header{"Authorization": {"Bearer " + bearer}},
-	})
+	m, _, err := fake.Dial(env.t.Context(), "wss://agent", &http.Client{Transport: transport}, http.Header{"Authorization": {"Bearer " + bearer}}, wire.Subprotocol)
 	if err != nil {
 		env.t.Fatalf("dial with the token: %v", err)
 	}
-	channel, err := token.ChannelOf(response.TLS)
-	if err != nil {
+	if err := m.ReadHello(env.t.Context()); err != nil {
 		env.t.Fatal(err)
 	}
-	return &wsConn{conn: conn, channel: channel}
+	return m
 }
 
-// wantUnauthorized fails the test unless the agent sends End(unauthorized) and nothing else.
-func (e *wsConn) wantUnauthorized(t *testing.T, what string) {
+// wantUnauthorized sends a request, and fails the test unless the agent sends End(unauthorized) and nothing else.
+func wantUnauthorized(t *testing.T, what string, m *fake.Master, request *wire.SubscribeRequest) {
 	t.Helper()
-	m := e.receiveFromAgent()
-	if ended, ok := m.(*wire.End); !ok || ended.Reason != wire.EndUnauthorized {
-		t.Errorf("%s: got %T %+v, want End(unauthorized)", what, m, m)
+	if err := m.Send(t.Context(), request); err != nil {
+		t.Fatal(err)
 	}
-	if rest := e.receiveFromAgent(); rest != nil {
+	got, err := m.Receive(t.Context())
+	if ended, ok := got.(*wire.End); !ok || ended.Reason != wire.EndUnauthorized {
+		t.Errorf("%s: got %T %+v, %v, want End(unauthorized)", what, got, got, err)
+	}
+	if rest, err := m.Receive(t.Context()); err == nil {
 		t.Errorf("%s: got another message: %T", what, rest)
 	}
-	_ = e.conn.CloseNow()
+	_ = m.CloseNow()
 }
 
 // subjectOf returns the subject of a token, which is the master's ID.

@@ -134,13 +134,11 @@ func TestARelayedTokenGetsNothing(t *testing.T) {
 			{Protocol: wire.ProtocolMax, SummaryOnly: true},
 		} {
 			e := env.dialAgent(tokens[i])
-			hello, ok := e.receiveFromAgent().(*wire.Hello)
-			if !ok || hello.Nonce == nil {
-				t.Fatalf("got hello %+v, want one with a nonce", hello)
+			if e.Hello.Nonce == nil {
+				t.Fatalf("got hello %+v, want one with a nonce", e.Hello)
 			}
 			m.MasterID = subjectOf(t, tokens[i])
-			e.sendAsMaster(m)
-			e.wantUnauthorized(t, "an unsigned SubscribeRequest")
+			wantUnauthorized(t, "an unsigned SubscribeRequest", e, m)
 		}
 	})
 }
@@ -161,9 +159,8 @@ func TestARelayedSignatureGetsNothing(t *testing.T) {
 				first.mu.Unlock()
 				<-time.After(20 * time.Second) // until the demand has ended
 				e := env.dialAgent(stolen)
-				hello := e.receiveFromAgent().(*wire.Hello)
-				hello.Unbound = unbound
-				h, stop := env.startAttacker(hello)
+				e.Hello.Unbound = unbound
+				h, stop := env.startAttacker(e.Hello)
 				defer stop()
 				env.register(h.listener, h.pin, func(c *session.Cluster) {
 					if summary {
@@ -180,8 +177,7 @@ func TestARelayedSignatureGetsNothing(t *testing.T) {
 				if len(reports) == 0 || len(reports[0].Signature) != token.SignatureSize || reports[0].SummaryOnly != summary {
 					t.Fatalf("the attacker got %+v, want a signed SubscribeRequest", reports)
 				}
-				e.sendAsMaster(reports[0])
-				e.wantUnauthorized(t, "a relayed SubscribeRequest")
+				wantUnauthorized(t, "a relayed SubscribeRequest", e, reports[0])
 			})
 		}
 	}

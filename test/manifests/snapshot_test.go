@@ -11,13 +11,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/coder/websocket"
 	"github.com/klauspost/compress/zstd"
 	"google.golang.org/protobuf/proto"
 
 	"rollcall.dev/rollcall/api/tlsfiles"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/api/wire/wirepb"
+	"rollcall.dev/rollcall/test/fake"
 )
 
 const (
@@ -108,7 +108,7 @@ func emptyContainers(env *nodeEnvironment) (frames [][]byte) {
 
 // ServeHTTP accepts every request of a master and sends the snapshot.
 func (a *hostileAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{wire.Subprotocol}})
+	conn, err := fake.Accept(w, r, wire.NewCodec())
 	if err != nil {
 		return
 	}
@@ -116,26 +116,12 @@ func (a *hostileAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.dials.Add(1)
 	ctx, cancel := context.WithTimeout(r.Context(), attackTime)
 	defer cancel()
-	var in, out wire.Checksum
-	codec := wire.NewCodec()
-	write := func(frame []byte) bool { return conn.Write(ctx, websocket.MessageBinary, out.Append(frame)) == nil }
-	send := func(m wire.AgentMessage) bool {
-		frame, err := codec.EncodeAgent(m)
-		return err == nil && write(frame)
-	}
 	nonce := make([]byte, 16)
 	_, _ = rand.Read(nonce)
-	if !send(&wire.Hello{ProtocolMin: wire.ProtocolMin, ProtocolMax: wire.ProtocolMax, Epoch: 1, Nonce: nonce}) {
+	if err := conn.Send(ctx, &wire.Hello{ProtocolMin: wire.ProtocolMin, ProtocolMax: wire.ProtocolMax, Epoch: 1, Nonce: nonce}); err != nil {
 		return
 	}
-	_, frame, err := conn.Read(ctx)
-	if err != nil {
-		return
-	}
-	if frame, err = in.Verify(frame); err != nil {
-		return
-	}
-	m, err := wire.DecodeMaster(frame)
+	m, err := conn.Receive(ctx)
 	request, ok := m.(*wire.SubscribeRequest)
 	if err != nil || !ok || request.SummaryOnly {
 		return
@@ -143,12 +129,10 @@ func (a *hostileAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	response := &wire.SubscribeResponse{Session: request.Session, Period: request.Period, Duration: request.Duration, Nonce: nonce, Identity: &wire.Identity{
 		AgentVersion: "v0.1.0", ClusterName: hostile, ClusterUID: "00000000-0000-4000-8000-000000000001", KubernetesVersion: "v1.36.3",
 	}}
-	if !send(response) {
-		return
-	}
+	err = conn.Send(ctx, response)
 	for _, bomb := range a.frames {
-		if !write(bomb) {
-			return
+		if err == nil {
+			err = conn.SendFrame(ctx, bomb)
 		}
 	}
 	for err == nil {
