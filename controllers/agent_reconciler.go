@@ -23,6 +23,7 @@ type agentReconciler struct {
 	insecure bool
 	writer   statusWriter
 	limiter  *writeLimiter
+	events   *eventRecorder
 	synced   generations
 }
 
@@ -89,6 +90,7 @@ func (r *agentReconciler) remove(name string) {
 		r.sessions.Sync(name)
 	}
 	r.limiter.forget(name)
+	r.events.forget(name)
 }
 
 func (r *agentReconciler) gather(agent *v1alpha1.ClusterAgent) agentInputs {
@@ -97,7 +99,7 @@ func (r *agentReconciler) gather(agent *v1alpha1.ClusterAgent) agentInputs {
 	return in
 }
 
-// write writes the status if it differs. A status for a changed spec is written immediately. Other
+// write writes the status if it differs, and an Event if the change is worth one. A status for a changed spec is written immediately. Other
 // changes wait for the rate limit, and are decided again then.
 func (r *agentReconciler) write(ctx context.Context, agent *v1alpha1.ClusterAgent, next v1alpha1.ClusterAgentStatus) (reconcile.Result, error) {
 	reason := agentChange(agent.Status, next)
@@ -110,7 +112,12 @@ func (r *agentReconciler) write(ctx context.Context, agent *v1alpha1.ClusterAgen
 			return reconcile.Result{RequeueAfter: wait}, nil
 		}
 	}
-	return r.writer.patch(ctx, agent, reason, func() { agent.Status = next })
+	before := agent.Status
+	result, err := r.writer.patch(ctx, agent, reason, func() { agent.Status = next })
+	if err == nil && result.IsZero() {
+		r.events.statusChanged(agent, before)
+	}
+	return result, err
 }
 
 // generations has the generation of each ClusterAgent that Sessions was last notified about. It is

@@ -38,7 +38,8 @@ const (
 	workers = 4
 	// reconcileTimeout limits a reconcile if the API server does not respond.
 	reconcileTimeout = 30 * time.Second
-	// fieldOwner is the field manager in the metadata of objects that the master writes.
+	// fieldOwner is the field manager in the metadata of objects that the master writes, and the reporting
+	// controller of its Events.
 	fieldOwner = "rollcall-master"
 )
 
@@ -66,9 +67,10 @@ func Add(mgr manager.Manager, registry *Registry, sessions Sessions, o Options) 
 		return fmt.Errorf("create the hub client: %w", err)
 	}
 	events := &events{from: sessions.Events}
-	writer := statusWriter{client: c, metrics: newMetrics(o.Metrics)}
+	metrics := newMetrics(o.Metrics)
+	writer := statusWriter{client: c, metrics: metrics}
 	queue := newWriteQueue(minWriteInterval)
-	agents := &agentReconciler{client: c, registry: registry, sessions: sessions, insecure: o.Insecure, writer: writer, limiter: newWriteLimiter("ClusterAgent", agentBurst, queue)}
+	agents := &agentReconciler{client: c, registry: registry, sessions: sessions, insecure: o.Insecure, writer: writer, limiter: newWriteLimiter("ClusterAgent", agentBurst, queue), events: newEventRecorder(mgr.GetEventRecorder(fieldOwner), metrics)}
 	if err := addRegistration(mgr, agents); err != nil {
 		return fmt.Errorf("add the registration of ClusterAgents: %w", err)
 	}

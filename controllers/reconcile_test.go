@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"k8s.io/apimachinery/pkg/runtime"
+	kubeevents "k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -64,8 +65,14 @@ func newHarness(t *testing.T, pick func(statusWriter, Sessions, *Registry) recon
 }
 
 func newAgentHarness(t *testing.T) *harness {
+	return newRecordingHarness(t, &kubeevents.FakeRecorder{})
+}
+
+// newRecordingHarness returns a harness of the reconciler of ClusterAgents with a recorder of Events.
+func newRecordingHarness(t *testing.T, recorder kubeevents.EventRecorder) *harness {
+	t.Helper()
 	return newHarness(t, func(w statusWriter, s Sessions, r *Registry) reconcile.Reconciler {
-		return &agentReconciler{client: w.client, registry: r, sessions: s, writer: w, limiter: newWriteLimiter("ClusterAgent", agentBurst, newWriteQueue(minWriteInterval))}
+		return &agentReconciler{client: w.client, registry: r, sessions: s, writer: w, limiter: newWriteLimiter("ClusterAgent", agentBurst, newWriteQueue(minWriteInterval)), events: newEventRecorder(recorder, w.metrics)}
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	kubeevents "k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
@@ -12,7 +13,7 @@ func TestRegisterSyncsWithoutWriting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var statuses *agentReconciler
 		d := newHarness(t, func(w statusWriter, s Sessions, r *Registry) reconcile.Reconciler {
-			statuses = &agentReconciler{client: w.client, registry: r, sessions: s, writer: w, limiter: newWriteLimiter("ClusterAgent", agentBurst, newWriteQueue(minWriteInterval))}
+			statuses = &agentReconciler{client: w.client, registry: r, sessions: s, writer: w, limiter: newWriteLimiter("ClusterAgent", agentBurst, newWriteQueue(minWriteInterval)), events: newEventRecorder(&kubeevents.FakeRecorder{}, w.metrics)}
 			return reconcile.Func(statuses.Register)
 		})
 		d.reconcile()

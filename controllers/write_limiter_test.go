@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	kubeevents "k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -101,7 +102,7 @@ func newFleet(t *testing.T, clusters int) *fleet {
 	f.sessions.registry = registry
 	writer, queue := statusWriter{h, newMetrics(prometheus.NewRegistry())}, newWriteQueue(minWriteInterval)
 	f.reconcilers = map[string]reconcile.Reconciler{
-		"agent":  &agentReconciler{client: h, registry: registry, sessions: f.sessions.sessions(), writer: writer, limiter: newWriteLimiter("ClusterAgent", agentBurst, queue)},
+		"agent":  &agentReconciler{client: h, registry: registry, sessions: f.sessions.sessions(), writer: writer, limiter: newWriteLimiter("ClusterAgent", agentBurst, queue), events: newEventRecorder(&kubeevents.FakeRecorder{}, writer.metrics)},
 		"status": &statusReconciler{client: h, sessions: f.sessions.sessions(), writer: writer, limiter: newWriteLimiter("ClusterStatus", statusBurst, queue)},
 	}
 	return f

@@ -26,7 +26,7 @@ const (
 )
 
 // lease is the Lease of the leader election. It remembers the result of the last request. It
-// writes no Events, as a master has no permission for them.
+// writes no Events, as a master has no permission for them in the namespace of the Lease.
 type lease struct {
 	resourcelock.Interface
 	namespace string

@@ -1,0 +1,15 @@
+package v1alpha1
+
+// Reasons of the Events about a ClusterAgent. A Warning has the reason of the condition Ready that it is about, such
+// as DialFailed, CertificateRefused or ClusterUIDMismatch.
+const (
+	// EventFirstContact (Normal): the agent answered for the first time.
+	EventFirstContact = "FirstContact"
+	// EventReachable (Normal): the agent answers again, or answers for the first time since the spec changed.
+	EventReachable = "Reachable"
+	// EventClusterUIDChanged (Normal): another cluster than before is accepted, because spec.clusterUID names it.
+	EventClusterUIDChanged = "ClusterUIDChanged"
+)
+
+// EventAction is the action of the Events about a ClusterAgent.
+const EventAction = "Connect"
