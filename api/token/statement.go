@@ -20,6 +20,9 @@ const (
 	DomainSummary Domain = "rollcall summary v1"
 	// DomainRenew is for a Renew.
 	DomainRenew Domain = "rollcall renew v1"
+	// DomainLinkMaster is for the master's proof on a reverse link (package link). Its nonce is the
+	// hash of the handshake, and it has no session.
+	DomainLinkMaster Domain = "rollcall link master v1"
 )
 
 // Sizes in bytes.
