@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
+	"rollcall.dev/rollcall/agent/dial"
 	"rollcall.dev/rollcall/agent/report"
 	"rollcall.dev/rollcall/agent/snapshot"
 	"rollcall.dev/rollcall/api/connlimit"
@@ -48,6 +49,8 @@ type agent struct {
 	handler *report.Handler
 	// freeMemory has a value if runMemoryReleaser should return memory to the operating system.
 	freeMemory chan struct{}
+	// links dials the masters, or is nil.
+	links *dial.Dialer
 	// workers keep the store up to date. Each returns when its context is done.
 	workers []func(context.Context) error
 	// servers are listening at addresses.
@@ -88,6 +91,9 @@ func newAgent(ctx context.Context, cfg Config) (*agent, error) {
 		MinRequestPeriod: cfg.MinRequestPeriod, MaxSession: cfg.MaxSession, OnSnapshotSent: a.requestMemoryRelease, OnEncode: cfg.OnEncode,
 		Log: cfg.Log, Metrics: registry,
 	})
+	if a.links, err = cfg.newLinks(identity, verifier, a.handler, registry); err != nil {
+		return nil, err
+	}
 	health := &health{identity: identity.get, current: a.store.Current}
 	return a, a.listen(ctx, health, registry)
 }
@@ -158,6 +164,9 @@ func (a *agent) run(ctx context.Context) error {
 	}
 	for _, s := range a.servers {
 		group.Go(s.serve)
+	}
+	if a.links != nil {
+		group.Go(func() error { return a.links.Run(ctx) })
 	}
 	a.announceListening()
 	select {

@@ -66,6 +66,13 @@ type Config struct {
 	// (BindingRequired) or not (BindingOff). BindingOff is for plain ws, or if a proxy terminates TLS. Anyone on the
 	// network path can then use the connection.
 	ChannelBinding string
+	// Hub is the address of the masters, wss://host:port, if the agent is to dial them, or "" if masters dial the
+	// agent only. HubCAFile has the CA certificates of the masters in PEM; the default is those of the system.
+	// HubPins has the accepted keys of the masters, as tlsfiles.Pin returns them. HubProxy is the URL of an HTTP proxy;
+	// the default is that of the environment (HTTPS_PROXY, NO_PROXY).
+	Hub, HubCAFile string
+	HubPins        []string
+	HubProxy       string
 	// Insecure serves plain ws if no certificate is set, and allows AuthNone on any address.
 	Insecure bool
 
@@ -132,6 +139,7 @@ func (c *Config) Validate() error {
 	check(!c.Profiling || isLoopback(c.MetricsListen),
 		"--profiling with --metrics-listen %q would let any client read profiles, which contain secrets: set a loopback address such as 127.0.0.1:7444, and connect with `kubectl port-forward`", c.MetricsListen)
 	check(slices.Contains([]string{UsageMetricsAPI, UsageNone}, c.UsageSource), "--usage-source %q is neither %s nor %s", c.UsageSource, UsageMetricsAPI, UsageNone)
+	errs = append(errs, c.validateHub())
 	check(c.UsagePeriod >= time.Second, "--usage-period %s must be at least 1s", c.UsagePeriod)
 	check(c.MinRequestPeriod > 0, "--min-request-period %s must be greater than 0", c.MinRequestPeriod)
 	check(c.MaxSession > c.MinRequestPeriod, "--max-session %s must be greater than --min-request-period %s", c.MaxSession, c.MinRequestPeriod)

@@ -124,3 +124,12 @@ func (in agentInputs) channelBound() metav1.Condition {
 	return in.condition(v1alpha1.ConditionChannelBound, metav1.ConditionUnknown, v1alpha1.ReasonNotAnswered,
 		"no agent has answered since this ClusterAgent was created or changed")
 }
+
+// linked returns the condition Linked of an agent that dials the master.
+func (in agentInputs) linked() metav1.Condition {
+	if in.observed.Link.Since.IsZero() {
+		return in.condition(v1alpha1.ConditionLinked, metav1.ConditionFalse, v1alpha1.ReasonNotLinked,
+			"the agent has no connection to this master: check that it runs with --hub and the address of this hub, and that its key is in spec.tls.pinnedSHA256; its log has the cause")
+	}
+	return in.condition(v1alpha1.ConditionLinked, metav1.ConditionTrue, v1alpha1.ReasonLinkOpen, "the agent is connected to the master")
+}

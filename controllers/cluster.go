@@ -25,6 +25,8 @@ func clusterOf(agent *v1alpha1.ClusterAgent) session.Cluster {
 	return session.Cluster{
 		Name:        agent.Name,
 		Generation:  agent.Generation,
+		Reverse:     spec.Connection == v1alpha1.Reverse,
+		LinkUnbound: spec.Link.ChannelBinding == v1alpha1.BindingNone,
 		Endpoint:    spec.Endpoint,
 		ExpectedUID: expectedUID(agent),
 		TLS: dial.TLS{

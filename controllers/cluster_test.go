@@ -50,6 +50,7 @@ func TestClusterOfSetsEveryField(t *testing.T) {
 	agent.Spec.TLS = v1alpha1.TLSSpec{CABundle: []byte("PEM")}
 	one := metav1.Duration{Duration: 1}
 	agent.Spec.Reporting = v1alpha1.ReportingSpec{Mode: v1alpha1.Continuous, RequestPeriod: one, SessionDuration: one, CacheTTL: one, IdleRefresh: &one}
+	agent.Spec.Connection, agent.Spec.Link.ChannelBinding = v1alpha1.Reverse, v1alpha1.BindingNone
 	agent.Spec.Health.Ignore = []v1alpha1.IgnoreRule{{What: "Evicted"}}
 	cluster := reflect.ValueOf(clusterOf(agent))
 	for i := range cluster.NumField() {

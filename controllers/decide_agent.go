@@ -38,7 +38,23 @@ func decideAgent(in agentInputs) v1alpha1.ClusterAgentStatus {
 	meta.SetStatusCondition(&next.Conditions, in.ready())
 	meta.SetStatusCondition(&next.Conditions, in.reporting())
 	meta.SetStatusCondition(&next.Conditions, in.channelBound())
+	in.setLink(&next)
 	return next
+}
+
+// setLink sets the status and the condition of the connection of an agent that dials the master, and removes those of
+// one that is dialed.
+func (in agentInputs) setLink(next *v1alpha1.ClusterAgentStatus) {
+	next.Link = v1alpha1.LinkStatus{}
+	if in.agent.Spec.Connection != v1alpha1.Reverse {
+		meta.RemoveStatusCondition(&next.Conditions, v1alpha1.ConditionLinked)
+		return
+	}
+	meta.SetStatusCondition(&next.Conditions, in.linked())
+	if link := in.observed.Link; !link.Since.IsZero() {
+		since := metav1.NewTime(link.Since.Truncate(time.Second))
+		next.Link = v1alpha1.LinkStatus{Since: &since, Address: truncate(link.Address, v1alpha1.MaxShortText), RoundTrip: link.RoundTrip.Round(100 * time.Microsecond).String()}
+	}
 }
 
 // setIdentity sets the cluster's UID and the versions. The UID of the first answer is expected in

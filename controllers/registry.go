@@ -18,8 +18,11 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// clusterIPField is the name of the cache index of ClusterAgents by cluster IP.
-const clusterIPField = "spec.clusterIPs"
+// clusterIPField and keyField are the names of the cache indexes of ClusterAgents by cluster IP and by pinned key.
+const (
+	clusterIPField = "spec.clusterIPs"
+	keyField       = "spec.tls.pinnedSHA256"
+)
 
 // Registry provides the registered clusters from the ClusterAgents in the informer cache. It has
 // no state of its own and makes no API calls. It has no clusters before the cache has synced
@@ -42,6 +45,9 @@ func NewRegistry(ctx context.Context, mgr manager.Manager) (*Registry, error) {
 	}
 	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.ClusterAgent{}, clusterIPField, claimedIPs); err != nil {
 		return nil, fmt.Errorf("index ClusterAgents by cluster IP: %w", err)
+	}
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.ClusterAgent{}, keyField, pinnedKeys); err != nil {
+		return nil, fmt.Errorf("index ClusterAgents by pinned key: %w", err)
 	}
 	r := &Registry{reader: mgr.GetCache()}
 	for _, object := range []client.Object{&v1alpha1.ClusterAgent{}, &v1alpha1.ClusterStatus{}} {
@@ -85,6 +91,22 @@ func (r *Registry) Cluster(name string) (session.Cluster, bool) {
 		return session.Cluster{}, false
 	}
 	return clusterOf(agent), true
+}
+
+// ClusterOfKey returns the name of the cluster that accepts an agent's key, and whether there is one. If there are
+// several, it returns the first by name.
+func (r *Registry) ClusterOfKey(key string) (name string, ok bool) {
+	for _, agent := range r.agents(client.MatchingFields{keyField: key}) {
+		if !ok || agent.Name < name {
+			name, ok = agent.Name, true
+		}
+	}
+	return name, ok
+}
+
+// pinnedKeys returns the values of the index keyField.
+func pinnedKeys(object client.Object) []string {
+	return object.(*v1alpha1.ClusterAgent).Spec.TLS.PinnedSHA256
 }
 
 // Registered describes one registered cluster.

@@ -153,9 +153,26 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.metrics.refused.WithLabelValues("upgrade").Inc()
 		return
 	}
-	h.serveConn(ws, c, ch, &wire.Identity{
-		AgentVersion: h.cfg.AgentVersion, ClusterName: h.cfg.ClusterName, ClusterUID: uid, KubernetesVersion: version,
-	})
+	h.serveConn(ws, c, ch, h.identity(uid, version))
+}
+
+// ServeLink serves a connection on which the master has sent Begin (package link), until it ends. The master has
+// proved masterID and that it has a signing key; channel is what its signatures must cover.
+func (h *Handler) ServeLink(ws *websocket.Conn, masterID string, channel token.Channel) {
+	uid, version, known := h.cfg.Identity()
+	c, err := h.conns.add()
+	if !known || err != nil {
+		_ = ws.Close(websocket.StatusTryAgainLater, "the agent cannot serve another connection now")
+		return
+	}
+	defer h.conns.remove(c)
+	ch := &challenge{verifier: h.cfg.Verifier, cluster: h.cfg.ClusterName, masterID: masterID, channel: channel}
+	h.serveConn(ws, c, ch, h.identity(uid, version))
+}
+
+// identity returns the identity of this agent in messages.
+func (h *Handler) identity(uid, kubernetesVersion string) *wire.Identity {
+	return &wire.Identity{AgentVersion: h.cfg.AgentVersion, ClusterName: h.cfg.ClusterName, ClusterUID: uid, KubernetesVersion: kubernetesVersion}
 }
 
 // serveConn serves one connection from the upgrade until it is closed.

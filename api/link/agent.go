@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 
-	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/token"
 )
 
@@ -34,7 +33,7 @@ type Agent struct {
 
 // Peer is a master that has proved its signing key.
 type Peer struct {
-	MasterID, Hub string
+	MasterID string
 	Admitted
 }
 
@@ -50,7 +49,7 @@ func (a *Agent) Handshake(ctx context.Context, c Conn) (*Peer, error) {
 		return nil, err
 	case challenge.VersionMin > Version || challenge.VersionMax < Version:
 		return nil, fmt.Errorf("the master speaks the link versions %d to %d, this agent %d: update the older one", challenge.VersionMin, challenge.VersionMax, Version)
-	case challenge.MasterID == "" || len(challenge.MasterID) > maxText || len(challenge.Hub) > maxText || len(challenge.Nonce) < nonceSize:
+	case challenge.MasterID == "" || len(challenge.MasterID) > maxText || len(challenge.Nonce) < nonceSize:
 		return nil, fmt.Errorf("%w: the Challenge has no master ID or nonce, or one that is too long", errInvalid)
 	}
 	t := newTranscript(a.Channel)
@@ -80,7 +79,7 @@ func (a *Agent) Handshake(ctx context.Context, c Conn) (*Peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Peer{MasterID: challenge.MasterID, Hub: challenge.Hub, Admitted: admitted}, nil
+	return &Peer{MasterID: challenge.MasterID, Admitted: admitted}, nil
 }
 
 // receiveMasterProof receives and verifies the master's signature.
@@ -113,9 +112,4 @@ func (a *Agent) prove(sum []byte) (proof AgentProof, err error) {
 		return proof, fmt.Errorf("sign with the join key: %w", err)
 	}
 	return proof, nil
-}
-
-// truncated returns r with texts that are safe to log.
-func (r Refused) truncated() *Refused {
-	return &Refused{Code: RefusalCode(state.TruncateText(string(r.Code), maxText)), Message: state.TruncateText(r.Message, 1024)}
 }

@@ -70,7 +70,7 @@ func receive[M any](ctx context.Context, c Conn, kind string) (m M, encoded []by
 	case typeRefused:
 		var refused Refused
 		if json.Unmarshal(e.Message, &refused) == nil {
-			return m, nil, refused.truncated()
+			return m, nil, refused.normalized()
 		}
 		return m, nil, fmt.Errorf("receive %s: %w: the refusal cannot be decoded", kind, errInvalid)
 	default:

@@ -9,14 +9,13 @@
 // usually over TLS 1.3. It verifies the master by a CA or by a pinned key. A connection carries one
 // conversation at a time, and a session ends with its connection, as on a dialed one. The agent
 // therefore keeps one idle link at the master, and opens the next one when the master begins a
-// session. IdleHeader of the request has the IDs of masters at which the agent has an idle link
-// already; such a master answers 409.
+// session.
 //
 // # Handshake
 //
 // Messages are websocket text messages, each with one JSON object of at most MaxMessage bytes.
 //
-//	1  master  Challenge    its ID, the name of its hub, a nonce, the versions of this protocol
+//	1  master  Challenge    its ID, a nonce, the versions of this protocol
 //	2  agent   Claim        the version, its cluster's name and UID, its public key, a nonce,
 //	                        and whether signatures are bound to the connection
 //	3  master  MasterProof  a signature by the hub's signing key

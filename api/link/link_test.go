@@ -87,12 +87,12 @@ func newHub(t testing.TB) *hub {
 	h := &hub{accepted: fingerprintOf(t, key)}
 	h.onAgent, h.onMaster = pipes()
 	h.agent = Agent{Cluster: "a", UID: "u", Key: key, Verifier: token.NewVerifier("a", signing.Public().(ed25519.PublicKey)), Channel: "channel"}
-	h.master = Master{ID: "m", Hub: "hub", Signer: token.NewSigner(signing), Channel: "channel", Authorize: func(_ context.Context, c Candidate) Decision {
+	h.master = Master{ID: "m", Signer: token.NewSigner(signing), Channel: "channel", Authorize: func(_ context.Context, c Candidate) Decision {
 		h.candidate = c
 		if c.Key != h.accepted {
 			return Decision{Refused: &Refused{NotAdmitted, "the key is not pinned"}}
 		}
-		return Decision{Admitted: Admitted{LinkID: "1", Masters: 1}}
+		return Decision{Admitted: Admitted{LinkID: "1"}}
 	}}
 	return h
 }
@@ -124,9 +124,10 @@ func TestHandshakeAdmitsAgent(t *testing.T) {
 			if agentErr != nil || masterErr != nil {
 				t.Fatalf("agent: %v, master: %v", agentErr, masterErr)
 			}
-			if peer.MasterID != "m" || peer.Hub != "hub" || peer.LinkID != "1" {
+			if peer.MasterID != "m" || peer.LinkID != "1" {
 				t.Errorf("got peer %+v", peer)
 			}
+			h.candidate.RoundTrip = 0
 			if want := (Candidate{Cluster: "a", UID: "u", Key: h.accepted}); h.candidate != want {
 				t.Errorf("got candidate %+v, want %+v", h.candidate, want)
 			}
@@ -309,7 +310,7 @@ func TestSilentPeersTimeOut(t *testing.T) {
 
 // FuzzHandshake sends arbitrary messages to both sides. Neither panics, and no agent is admitted.
 func FuzzHandshake(f *testing.F) {
-	f.Add([]byte(`{"type":"Challenge","message":{"masterID":"m","hub":"h","nonce":"AAAAAAAAAAAAAAAAAAAAAA==","versionMin":1,"versionMax":1}}`), []byte(`{"type":"MasterProof","message":{"signature":"AAAA"}}`))
+	f.Add([]byte(`{"type":"Challenge","message":{"masterID":"m","nonce":"AAAAAAAAAAAAAAAAAAAAAA==","versionMin":1,"versionMax":1}}`), []byte(`{"type":"MasterProof","message":{"signature":"AAAA"}}`))
 	f.Add([]byte(`{"type":"Claim","message":{"version":1,"cluster":"a","uid":"u","key":"AAAA","nonce":"AAAAAAAAAAAAAAAAAAAAAA=="}}`), []byte(`{"type":"AgentProof","message":{"signature":"AAAA"}}`))
 	f.Add([]byte(`{"type":"Refused","message":{"code":"NotAdmitted"}}`), []byte(`{"type":"Refused","message":3}`))
 	h := newHub(f)

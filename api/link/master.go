@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/token"
@@ -11,9 +12,9 @@ import (
 
 // Master is the master's side of a handshake.
 type Master struct {
-	// ID identifies the master's process, and Hub its hub.
-	ID, Hub string
-	Signer  *token.Signer
+	// ID identifies the master's process.
+	ID     string
+	Signer *token.Signer
 	// Channel is that of the TLS connection. If there is none, ChannelErr says why, and only agents whose
 	// signatures are not bound can be admitted.
 	Channel    token.Channel
@@ -32,6 +33,8 @@ type Candidate struct {
 	JoinKey string
 	// Unbound reports whether its signatures do not cover the TLS connection.
 	Unbound bool
+	// RoundTrip is the time from MasterProof until AgentProof.
+	RoundTrip time.Duration
 }
 
 // Decision is the decision about a Candidate.
@@ -68,7 +71,7 @@ func (m *Master) Handshake(ctx context.Context, c Conn) (*Candidate, error) {
 
 // identify exchanges the first four messages.
 func (m *Master) identify(ctx context.Context, c Conn) (*Candidate, error) {
-	challenge := Challenge{MasterID: m.ID, Hub: m.Hub, Nonce: token.NewNonce(), VersionMin: Version, VersionMax: Version}
+	challenge := Challenge{MasterID: m.ID, Nonce: token.NewNonce(), VersionMin: Version, VersionMax: Version}
 	challenged, err := send(ctx, c, typeChallenge, challenge)
 	if err != nil {
 		return nil, err
@@ -94,10 +97,12 @@ func (m *Master) identify(ctx context.Context, c Conn) (*Candidate, error) {
 		return candidate, err
 	}
 	t.add(proved)
+	start := time.Now()
 	proof, _, err := receive[AgentProof](ctx, c, typeAgentProof)
 	if err != nil {
 		return candidate, err
 	}
+	candidate.RoundTrip = time.Since(start)
 	return candidate, candidate.verify(claim.Key, proof, t.sum())
 }
 

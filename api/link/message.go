@@ -2,7 +2,10 @@ package link
 
 import (
 	"fmt"
+	"slices"
 	"time"
+
+	"rollcall.dev/rollcall/api/state"
 )
 
 const (
@@ -10,9 +13,6 @@ const (
 	Path = "/v1/link"
 	// Subprotocol is the websocket subprotocol.
 	Subprotocol = "rollcall.link.v1"
-	// IdleHeader is the header of the request with the IDs of masters, separated by commas, at which
-	// the agent has an idle link.
-	IdleHeader = "Rollcall-Idle-Links"
 
 	// Version is the only version of this protocol.
 	Version = 1
@@ -28,6 +28,8 @@ const (
 	MaxMessage = 16 << 10
 	// maxText limits names in messages, in bytes.
 	maxText = 253
+	// maxRefusal limits the message of a refusal, in bytes.
+	maxRefusal = 1024
 	// maxKey limits an encoded public key, in bytes; an RSA key would be larger.
 	maxKey = 512
 	// nonceSize is the size of a nonce, in bytes.
@@ -47,9 +49,8 @@ const (
 
 // Challenge is the master's first message.
 type Challenge struct {
-	// MasterID identifies the master's process, and Hub its hub (--hub-name).
+	// MasterID identifies the master's process.
 	MasterID string `json:"masterID"`
-	Hub      string `json:"hub"`
 	Nonce    []byte `json:"nonce"`
 	// VersionMin and VersionMax are the versions of the protocol that the master speaks.
 	VersionMin int `json:"versionMin"`
@@ -89,11 +90,9 @@ type AgentProof struct {
 type Admitted struct {
 	// LinkID identifies the link in the logs of both sides.
 	LinkID string `json:"linkID"`
-	// Masters is the number of masters at which an agent may have an idle link.
-	Masters int `json:"masters"`
 }
 
-// RefusalCode says why a master refused an agent.
+// RefusalCode says why a peer was refused. A code that is not known is read as NotAdmitted.
 type RefusalCode string
 
 // Refusal codes.
@@ -145,4 +144,13 @@ func (c RefusalCode) hint() string {
 		return "the master cannot decide now; the agent tries again"
 	}
 	return "the hub has no ClusterAgent with this name that accepts the agent's key: on the hub, `kubectl describe clusteragent` shows the cause, and so does the master's log"
+}
+
+// normalized returns r with a known code and texts that are safe to log.
+func (r Refused) normalized() *Refused {
+	if !slices.Contains([]RefusalCode{NotAdmitted, BindingMismatch, InvalidMessage, DuplicateAgent, MasterNotProved, Unavailable}, r.Code) {
+		r.Code = NotAdmitted
+	}
+	r.Message = state.TruncateText(r.Message, maxRefusal)
+	return &r
 }

@@ -70,7 +70,11 @@ func badNames() []setting {
 
 func badEndpoints() []setting {
 	return []setting{
-		{"spec.endpoint", missing{}, []string{"Required value"}},
+		{"spec.endpoint", missing{}, []string{"spec.endpoint", "is required", "set connection: Reverse if the agent dials the master"}},
+		{"spec.connection", "Both", []string{"Unsupported value", `"Dial", "Reverse"`}},
+		{"spec.connection", "Reverse", []string{"spec.endpoint", "has no effect with spec.connection: Reverse"}},
+		{"spec.link", map[string]any{"channelBinding": "None"}, []string{"spec.link", "has no effect unless connection is Reverse"}},
+		{"spec.link.channelBinding", "Off", []string{"Unsupported value", `"Required", "None"`}},
 		{"spec.endpoint", 7443, []string{notAString}},
 		{"spec.endpoint", "", []string{urlRule}},
 		{"spec.endpoint", "10.20.0.7:7443", []string{urlRule}},

@@ -30,19 +30,35 @@ type ClusterAgent struct {
 
 // ClusterAgentSpec has the settings of a cluster.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.tls) || !self.endpoint.startsWith('ws://')",message="has no effect on a ws:// endpoint, which is not encrypted: use wss://, or remove tls",fieldPath=".tls"
+// +kubebuilder:validation:XValidation:rule="(has(self.connection) && self.connection == 'Reverse') || has(self.endpoint)",message="is required: set it to the agent's URL, such as wss://10.20.0.7:7443, or set connection: Reverse if the agent dials the master",fieldPath=".endpoint"
+// +kubebuilder:validation:XValidation:rule="!has(self.connection) || self.connection != 'Reverse' || !has(self.endpoint)",message="has no effect with spec.connection: Reverse, since the agent dials the master: remove it",fieldPath=".endpoint"
+// +kubebuilder:validation:XValidation:rule="(has(self.connection) && self.connection == 'Reverse') || !has(self.link)",message="has no effect unless connection is Reverse: remove it",fieldPath=".link"
+// +kubebuilder:validation:XValidation:rule="!has(self.tls) || !has(self.endpoint) || !self.endpoint.startsWith('ws://')",message="has no effect on a ws:// endpoint, which is not encrypted: use wss://, or remove tls",fieldPath=".tls"
 type ClusterAgentSpec struct {
+	// Connection says who opens connections: Dial, the master dials the agent at the endpoint, or
+	// Reverse, the agent dials the master, for clusters that cannot be dialed. The agent then runs
+	// with --hub, and its key is in tls.pinnedSHA256.
+	//
+	// +kubebuilder:default=Dial
+	Connection Connection `json:"connection,omitempty"`
+
+	// Link has the settings of connections that the agent opens.
+	//
+	// +optional
+	Link LinkSpec `json:"link,omitzero"`
+
 	// Endpoint is the agent's URL: wss:// (or ws://, if agent and master run with --insecure, and the
 	// agent with --channel-binding=off), a host name or IP address, and a port. The default port
-	// is 443 for wss and 80 for ws. The master adds the path /v1/report.
+	// is 443 for wss and 80 for ws. The master adds the path /v1/report. It is required unless
+	// connection is Reverse.
 	//
-	// +required
+	// +optional
 	// +kubebuilder:validation:MaxLength=300
 	// +kubebuilder:validation:XValidation:rule="isURL(self) && (self.startsWith('wss://') || self.startsWith('ws://'))",message="must be a URL that begins with wss:// (or with ws:// where the agent runs with --insecure), such as wss://10.20.0.7:7443"
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([A-Za-z]+://)?[^/?#@]*$')",message="must be host and port only, such as wss://10.20.0.7:7443: remove path, query, fragment and user; the master adds /v1/report itself"
 	// +kubebuilder:validation:XValidation:rule="!isURL(self) || self.matches('^[A-Za-z]+://([^/?#]*@)?([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|[[][0-9A-Fa-f:.]+[]])(:[0-9]*)?([/?#].*)?$')",message="must name a host by a DNS name or an IP address (an IPv6 address in brackets), such as wss://[2001:db8::7]:7443"
 	// +kubebuilder:validation:XValidation:rule="!self.matches(':[0-9]*$') || self.matches(':([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$')",message="must have a port from 1 to 65535, or none, which is 443 for wss and 80 for ws"
-	Endpoint string `json:"endpoint"`
+	Endpoint string `json:"endpoint,omitempty"`
 
 	// ClusterIPs are addresses that clients may use instead of the cluster's name. If two
 	// ClusterAgents list the same address, the older one owns it.
@@ -77,6 +93,40 @@ type ClusterAgentSpec struct {
 	// Suspend ends a running session and keeps the master from connecting to the agent.
 	Suspend bool `json:"suspend,omitempty"`
 }
+
+// Connection says who opens the connections between master and agent.
+//
+// +kubebuilder:validation:Enum=Dial;Reverse
+type Connection string
+
+const (
+	// Dial means that the master dials the agent.
+	Dial Connection = "Dial"
+	// Reverse means that the agent dials the master.
+	Reverse Connection = "Reverse"
+)
+
+// LinkSpec has the settings of connections that the agent opens.
+type LinkSpec struct {
+	// ChannelBinding says whether the signatures of agent and master must be bound to their TLS
+	// connection. Set None if a proxy in between terminates TLS, and start the agent with
+	// --channel-binding=off. Anyone who controls the proxy can then read and alter reports.
+	//
+	// +kubebuilder:default=Required
+	ChannelBinding ChannelBinding `json:"channelBinding,omitempty"`
+}
+
+// ChannelBinding says whether signatures must be bound to the TLS connection.
+//
+// +kubebuilder:validation:Enum=Required;None
+type ChannelBinding string
+
+const (
+	// BindingRequired means that signatures must be bound.
+	BindingRequired ChannelBinding = "Required"
+	// BindingNone means that signatures are not bound.
+	BindingNone ChannelBinding = "None"
+)
 
 // HealthSpec sets what counts for a cluster's health.
 type HealthSpec struct {
@@ -254,13 +304,35 @@ type ClusterAgentStatus struct {
 	// Session is the session between master and agent.
 	Session SessionStatus `json:"session,omitzero"`
 
-	// Conditions has the conditions Ready, Reporting and ChannelBound.
+	// Link is the idle connection of an agent that dials the master. It is empty without one.
+	Link LinkStatus `json:"link,omitzero"`
+
+	// Conditions has the conditions Ready, Reporting and ChannelBound, and Linked if connection is
+	// Reverse.
 	//
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z'))",message="lastTransitionTime must be a time since 1970 in RFC 3339, such as 2026-11-22T10:00:00Z"
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// LinkStatus describes the idle connection of an agent that dials the master.
+type LinkStatus struct {
+	// Since is when the agent was admitted.
+	//
+	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z')",message="must be a time since 1970 in RFC 3339, such as 2026-11-22T10:00:00Z"
+	Since *metav1.Time `json:"since,omitempty"`
+
+	// Address is where the agent dialed from: its own address, or that of a proxy.
+	//
+	// +kubebuilder:validation:MaxLength=64
+	Address string `json:"address,omitempty"`
+
+	// RoundTrip is the time of one message and its answer, such as 23ms.
+	//
+	// +kubebuilder:validation:MaxLength=16
+	RoundTrip string `json:"roundTrip,omitempty"`
 }
 
 // SessionPhase is the state of the connection between master and agent.

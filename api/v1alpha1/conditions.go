@@ -12,6 +12,9 @@ const (
 	// because of the agent's own flags, which the master cannot change. Unknown: no agent has
 	// answered yet.
 	ConditionChannelBound = "ChannelBound"
+	// ConditionLinked of a ClusterAgent with connection: Reverse: its agent has an idle connection to
+	// the master, on which sessions can begin. Other ClusterAgents do not have it.
+	ConditionLinked = "Linked"
 	// ConditionHealthy of a ClusterStatus: according to its last summary the cluster has no
 	// lasting critical problem. Unknown: there is no current summary.
 	ConditionHealthy = "Healthy"
@@ -56,6 +59,10 @@ const (
 const (
 	// ReasonDialFailed: nothing answers at spec.endpoint, or something other than an agent.
 	ReasonDialFailed = "DialFailed"
+	// ReasonNotLinked: with connection: Reverse, the agent has no connection to this master. Check that
+	// the agent runs with --hub and the address of this hub, and that its key is in
+	// spec.tls.pinnedSHA256; the agent's log has the cause. Also a reason of Linked.
+	ReasonNotLinked = "NotLinked"
 	// ReasonCertificateRefused: spec.tls does not accept the certificate at spec.endpoint. Compare
 	// spec.tls.pinnedSHA256 with the agent's key.
 	ReasonCertificateRefused = "CertificateRefused"
@@ -94,6 +101,12 @@ const (
 	ReasonNoDemand = "NoDemand"
 	// ReasonBackoff (False): the last attempt failed; the condition Ready has the cause.
 	ReasonBackoff = "Backoff"
+)
+
+// Reasons of Linked, in addition to ReasonNotLinked.
+const (
+	// ReasonLinkOpen (True): the agent is connected, so sessions can begin.
+	ReasonLinkOpen = "LinkOpen"
 )
 
 // Reasons of ChannelBound.

@@ -2,6 +2,7 @@ package v1alpha1_test
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,20 +45,24 @@ func TestSamplesApply(t *testing.T) {
 	for _, agent := range agents.Items {
 		names[agent.Name] = true
 	}
-	if !names["prod-eu"] || !names["prod-us"] {
-		t.Errorf("want the samples prod-eu and prod-us, got %v", names)
+	if !names["prod-eu"] || !names["prod-us"] || !names["edge-1"] {
+		t.Errorf("want the samples prod-eu, prod-us and edge-1, got %v", names)
 	}
 }
 
-func TestFullSampleSetsEveryField(t *testing.T) {
-	content, err := os.ReadFile(configDir + "samples/rollcall_v1alpha1_clusteragent_full.yaml")
-	if err != nil {
-		t.Fatal(err)
+// TestSamplesSetEveryField looks for each field in two samples, since some fields cannot be combined.
+func TestSamplesSetEveryField(t *testing.T) {
+	var samples []map[string]any
+	for _, name := range []string{"full", "reverse"} {
+		content, err := os.ReadFile(configDir + "samples/rollcall_v1alpha1_clusteragent_" + name + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		samples = append(samples, object(t, string(content)).Object)
 	}
-	sample := object(t, string(content))
 	for _, f := range fieldsOf(t, "ClusterAgent", "spec") {
-		if !has(sample.Object, steps(f.path)) {
-			t.Errorf("the sample has no %s", f.path)
+		if !slices.ContainsFunc(samples, func(s map[string]any) bool { return has(s, steps(f.path)) }) {
+			t.Errorf("no sample has %s", f.path)
 		}
 	}
 }

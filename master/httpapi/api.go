@@ -34,6 +34,8 @@ type Config struct {
 	Hosts *Hosts
 	// SignIn is used together with Authenticate.
 	SignIn SignIn
+	// Links serves link.Path for agents that dial the master; nil for none. It authenticates agents itself.
+	Links http.Handler
 	// Page serves browsers outside of /api; nil for none. It is served without authentication, so
 	// it must not contain data.
 	Page http.Handler

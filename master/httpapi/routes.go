@@ -10,6 +10,7 @@ import (
 
 	"rollcall.dev/rollcall/api/connlimit"
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
+	"rollcall.dev/rollcall/api/link"
 	"rollcall.dev/rollcall/api/profiling"
 )
 
@@ -41,12 +42,22 @@ func (a *API) routes() {
 	}
 	a.mux.Handle("GET "+heapsterPattern, a.handler(heapsterPattern, rejectBody(a.whenReady(a.heapster))))
 	a.mux.Handle(heapsterPattern, a.handler(heapsterPattern, rejectBody(methodNotAllowed([]string{http.MethodGet, http.MethodHead}))))
+	if a.config.Links != nil {
+		// The route is for agents, and not part of the documented API.
+		a.mux.Handle("GET "+link.Path, a.handler(link.Path, rejectBody(a.whenReady(a.link))))
+	}
 	if a.config.Profiling {
 		// All profiles share one route. It is not part of the documented API.
 		a.mux.Handle("GET "+profiling.Path, a.handler(profiling.Path, rejectBody(a.profiles())))
 		a.mux.Handle(profiling.Path, a.handler(profiling.Path, rejectBody(methodNotAllowed([]string{http.MethodGet, http.MethodHead}))))
 	}
 	a.mux.Handle("/", a.handler(otherRoute, rejectBody(a.fallback)))
+}
+
+// link serves an agent that dials the master.
+func (a *API) link(w http.ResponseWriter, r *http.Request) error {
+	a.config.Links.ServeHTTP(w, r)
+	return nil
 }
 
 // fallback handles all paths without a route: with the page, if the request may come from a

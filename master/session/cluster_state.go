@@ -34,6 +34,8 @@ type clusterState struct {
 	deleted     bool
 
 	demand demand
+	// linkArrived reports whether the cluster got a link since the worker's last decision.
+	linkArrived bool
 	// releaseSummary is set while the worker is to request a summary. It releases the slot of
 	// Limits.Summaries.
 	releaseSummary func()

@@ -102,6 +102,10 @@ func (w *worker) startDial(ctx context.Context, d *pendingDial, f func(context.C
 	d.result = make(chan dialResult, 1)
 	w.dialing = d
 	w.children.Go(func() {
+		if f := w.awaitLink(ctx, d); f != nil {
+			d.result <- dialResult{failure: f, cancelled: ctx.Err() != nil}
+			return
+		}
 		release, err := w.sessions.limits.Handshakes.Acquire(ctx, 1, w.cluster.hasWaiters)
 		if err != nil {
 			d.result <- dialResult{cancelled: true}
@@ -121,6 +125,20 @@ func (w *worker) startDial(ctx context.Context, d *pendingDial, f func(context.C
 		}
 		d.result <- r
 	})
+}
+
+// awaitLink waits until a cluster whose agent dials this master has an idle link, so that the wait takes no slot of
+// Limits.Handshakes. A summary does not wait: one becomes due when the agent has linked.
+func (w *worker) awaitLink(ctx context.Context, d *pendingDial) *dial.Failure {
+	if !d.cluster.Reverse || d.purpose != purposeSession || w.sessions.links == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, dial.Timeout)
+	defer cancel()
+	if err := w.sessions.links.Wait(ctx, d.cluster.Name); err != nil {
+		return dial.NotLinkedFailure(d.cluster.Name, err)
+	}
+	return nil
 }
 
 // abandonSession ends a session that was granted but is no longer needed.

@@ -21,6 +21,11 @@ type Cluster struct {
 	Name string
 	// Generation increases with every change of the cluster's spec.
 	Generation int64
+	// Reverse reports whether the agent dials the master. Endpoint and TLS are not used then, except that
+	// TLS.PinnedSHA256 has the keys that are admitted.
+	Reverse bool
+	// LinkUnbound reports whether the signatures on the agent's links are not bound to the TLS connection.
+	LinkUnbound bool
 	// Endpoint is the agent's URL, with the scheme wss or ws, a host and a port.
 	Endpoint string
 	// ExpectedUID is the UID of the cluster whose agent must answer. If it is "", the first agent that
@@ -59,7 +64,7 @@ func (c Cluster) validate(insecure bool) *dial.Failure {
 
 // target returns the cluster's agent. uid is the UID of its cluster, or "" if any may answer.
 func (c Cluster) target(uid string) dial.Target {
-	return dial.Target{Cluster: c.Name, Endpoint: c.Endpoint, TLS: c.TLS, UID: uid}
+	return dial.Target{Cluster: c.Name, Reverse: c.Reverse, Endpoint: c.Endpoint, TLS: c.TLS, UID: uid}
 }
 
 // sameSession reports whether a session that was opened for c also fits o: endpoint, trust, period, duration
@@ -68,7 +73,7 @@ func (c Cluster) sameSession(o Cluster) bool {
 	return c.sameEndpoint(o) && c.RequestPeriod == o.RequestPeriod && c.SessionDuration == o.SessionDuration && c.CacheTTL == o.CacheTTL
 }
 
-// sameEndpoint reports whether c and o have the same endpoint and TLS settings.
+// sameEndpoint reports whether c and o have the same way to the agent, and the same TLS settings.
 func (c Cluster) sameEndpoint(o Cluster) bool {
-	return c.Endpoint == o.Endpoint && reflect.DeepEqual(c.TLS, o.TLS)
+	return c.Reverse == o.Reverse && c.LinkUnbound == o.LinkUnbound && c.Endpoint == o.Endpoint && reflect.DeepEqual(c.TLS, o.TLS)
 }

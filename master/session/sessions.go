@@ -10,12 +10,14 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"rollcall.dev/rollcall/api/link"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/budget"
 	"rollcall.dev/rollcall/master/cache"
 	"rollcall.dev/rollcall/master/session/admission"
 	"rollcall.dev/rollcall/master/session/dial"
+	"rollcall.dev/rollcall/master/session/linkpool"
 	"rollcall.dev/rollcall/master/session/reportstore"
 )
 
@@ -36,6 +38,12 @@ type Config struct {
 	Metrics prometheus.Registerer
 	// Budget limits the memory of the States of all clusters. The default has no limit.
 	Budget *budget.Pool
+	// ClusterOfKey returns the name of a cluster that accepts an agent's key (link.Fingerprint), and false if
+	// none does. Only agents with such a key learn why they were refused. If it is nil, none does.
+	ClusterOfKey func(key string) (name string, ok bool)
+	// OnLinkRefused is called for each agent that dialed this master and was refused; see linkpool.Config. It
+	// may be nil.
+	OnLinkRefused func(cluster string, refused *link.Refused)
 	// EventHandlers are called for reports and ends of sessions.
 	EventHandlers []EventHandler
 
@@ -52,9 +60,11 @@ type Config struct {
 // Sessions has the sessions with all agents of this master. Its methods may be called by any goroutine, also
 // before Run.
 type Sessions struct {
-	config    Config
-	codec     *wire.Codec
-	dialer    *dial.Dialer
+	config Config
+	codec  *wire.Codec
+	dialer *dial.Dialer
+	// links has the idle links of agents that dial this master. It is nil without a Signer.
+	links     *linkpool.Pool
 	limits    *admission.Limits
 	store     *reportstore.Store
 	summaries *summaryScheduler
@@ -103,6 +113,13 @@ func New(c Config) *Sessions {
 		pauses:  &pauseDetector{log: c.Log},
 		stopped: make(chan struct{}), clusters: map[string]*clusterState{},
 	}
+	if c.Signer != nil {
+		s.links = linkpool.New(linkpool.Config{
+			MasterID: c.Holder, Signer: c.Signer, Authorize: s.authorizeLink, OnIdle: s.linkChanged, OnRefused: c.OnLinkRefused,
+			Log: c.Log, Metrics: c.Metrics,
+		})
+		s.dialer.Links = s.links
+	}
 	if c.Metrics != nil {
 		c.Metrics.MustRegister(s.metrics.all()...)
 		c.Metrics.MustRegister(collector{s})
@@ -127,6 +144,9 @@ func (s *Sessions) Run(ctx context.Context) error {
 	s.stopping = true
 	s.lifeMu.Unlock()
 	close(s.stopped)
+	if s.links != nil {
+		s.links.Close()
+	}
 	s.group.Wait()
 	return nil
 }
@@ -189,7 +209,13 @@ func (s *Sessions) syncCluster(name string) *clusterState {
 
 // Sync reads the entry of a cluster from the Registry again. It must be called when the entry was created,
 // changed or deleted.
-func (s *Sessions) Sync(name string) { s.syncCluster(name) }
+func (s *Sessions) Sync(name string) {
+	s.syncCluster(name)
+	if s.links != nil {
+		s.links.Sync(name)
+		s.linkChanged(name)
+	}
+}
 
 // LastReport returns the last report of a cluster, and false if there is none. It does not register demand.
 // The report may have expired: see Report.Fresh.

@@ -27,6 +27,8 @@ type Status struct {
 
 	// Session is the current session, or the last one. Its Phase is the current phase.
 	Session Info
+	// Link is the connection of an agent that dials this master.
+	Link LinkStatus
 	// LastEndReason is the reason for the end of the previous session, or "" if there was none.
 	LastEndReason string
 
@@ -91,6 +93,9 @@ func (s *Status) setSpec(spec Cluster, failure *dial.Failure, before Cluster, bl
 // setFailed records a failed attempt or session.
 func (s *Status) setFailed(f *dial.Failure) {
 	s.Ready, s.Reason, s.Message = state.False, f.Reason, f.Error()
+	if f.Reason == dial.NotLinked {
+		s.Link = LinkStatus{}
+	}
 }
 
 // setSucceeded records an agent that has answered, with its identity and a difference of the clocks.

@@ -69,6 +69,9 @@ func (w *worker) inputs(ctx context.Context, now time.Time) inputs {
 	in := inputs{now: now, stopping: ctx.Err() != nil, open: w.active != nil}
 	spec := w.cluster.addInputs(&in)
 	w.attempts.resetOnChange(spec.Generation)
+	if w.cluster.takeLinkArrived() {
+		w.attempts.retryAt = time.Time{}
+	}
 	in.failing, in.retryAt = w.attempts.failing, w.attempts.retryAt
 	if w.dialing != nil {
 		in.dialing, in.outdated = w.dialing.purpose, w.dialing.outdatedBy(spec)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -30,8 +29,10 @@ type Conn struct {
 	inChecksum, outChecksum wire.Checksum
 	codec                   *wire.Codec
 	memory                  *admission.MessageMemory
-	// netConn is the TCP connection below TLS. Closing it ends all reads and writes immediately.
-	netConn net.Conn
+	// transport is the TCP connection below TLS, or the agent's link. Closing it ends all reads and writes immediately.
+	transport io.Closer
+	// nextReader is websocket.Conn.Reader or Link.Reader.
+	nextReader func(context.Context) (websocket.MessageType, io.Reader, error)
 	// channel binds signatures to the TLS connection. If that is impossible, channelErr says why.
 	channel    token.Channel
 	channelErr error
@@ -73,9 +74,9 @@ func (m Message) Release() {
 
 // newConn returns a Conn, which must be closed. It outlives ctx, so that a session can be stopped when the
 // process shuts down.
-func (d *Dialer) newConn(ctx context.Context, ws *websocket.Conn, netConn net.Conn) *Conn {
+func (d *Dialer) newConn(ctx context.Context, ws *websocket.Conn, transport io.Closer) *Conn {
 	ws.SetReadLimit(wire.MaxFrame)
-	c := &Conn{ws: ws, codec: d.Codec, memory: d.Memory, netConn: netConn, openedAt: time.Now(), messages: make(chan Message)}
+	c := &Conn{ws: ws, codec: d.Codec, memory: d.Memory, transport: transport, nextReader: ws.Reader, openedAt: time.Now(), messages: make(chan Message)}
 	c.connected, c.disconnect = context.WithCancel(context.WithoutCancel(ctx))
 	c.receiving, c.stopReceiving = context.WithCancel(c.connected)
 	return c
@@ -114,7 +115,7 @@ func (c *Conn) receive() {
 // discard reads until the connection is broken, and keeps nothing.
 func (c *Conn) discard() {
 	for {
-		_, r, err := c.ws.Reader(c.connected)
+		_, r, err := c.nextReader(c.connected)
 		if err == nil {
 			_, err = io.Copy(io.Discard, r)
 		}
@@ -157,7 +158,7 @@ func (c *Conn) read(ctx context.Context) (data []byte, err error) {
 // readMessage reads one websocket message. It reads the rest of a large one when the memory of messages allows
 // it, and then for wire.WriteTimeout at most.
 func (c *Conn) readMessage(ctx context.Context) (websocket.MessageType, []byte, error) {
-	kind, r, err := c.ws.Reader(ctx)
+	kind, r, err := c.nextReader(ctx)
 	if err != nil {
 		return kind, nil, err
 	}
@@ -172,7 +173,7 @@ func (c *Conn) readMessage(ctx context.Context) (websocket.MessageType, []byte, 
 		return kind, nil, err
 	}
 	defer release()
-	tooSlow := time.AfterFunc(wire.WriteTimeout, func() { _ = c.netConn.Close() })
+	tooSlow := time.AfterFunc(wire.WriteTimeout, func() { _ = c.transport.Close() })
 	defer tooSlow.Stop()
 	all := bytes.NewBuffer(first)
 	_, err = all.ReadFrom(r)
@@ -253,7 +254,7 @@ func (c *Conn) TryWrite(m wire.MasterMessage) { _ = c.write(m) }
 func (c *Conn) Close(code websocket.StatusCode, reason string) {
 	c.stopReceiving()
 	c.startOnce.Do(func() { c.reader.Go(c.discard) })
-	force := time.AfterFunc(closeTimeout, func() { _ = c.netConn.Close() })
+	force := time.AfterFunc(closeTimeout, func() { _ = c.transport.Close() })
 	defer force.Stop()
 	_ = c.ws.Close(code, strings.ToValidUTF8(reason[:min(len(reason), maxCloseReason)], ""))
 	c.disconnect()

@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"rollcall.dev/rollcall/api/tlsfiles"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/session/admission"
+	"rollcall.dev/rollcall/master/session/linkpool"
 )
 
 // Dialer opens websockets to agents. It has no state of clusters.
@@ -22,6 +24,8 @@ type Dialer struct {
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 	Proxy       *url.URL      // nil for none
 	Signer      *token.Signer // nil for no tokens and no signatures
+	// Links has the connections of agents that dial this master. It is nil if none may.
+	Links *linkpool.Pool
 	// MasterID identifies this process.
 	MasterID string
 	Codec    *wire.Codec
@@ -46,6 +50,35 @@ func (s ClockSkew) String() string {
 		return fmt.Sprintf("the agent's clock is %s ahead of the master's", s.Ahead)
 	}
 	return "the clocks of agent and master differ"
+}
+
+// open returns a connection to the target: one that the agent has opened, or a new one.
+func (d *Dialer) open(ctx context.Context, t Target) (*Conn, ClockSkew, *Failure) {
+	if !t.Reverse {
+		return d.dial(ctx, t)
+	}
+	conn, f := d.takeLink(ctx, t)
+	return conn, ClockSkew{}, f
+}
+
+// takeLink returns the connection that the agent has opened, after it has sent Begin.
+func (d *Dialer) takeLink(ctx context.Context, t Target) (*Conn, *Failure) {
+	if d.Links == nil {
+		return nil, Failf(NotLinked, "this master accepts no links of agents: start it with --signing-key-file")
+	}
+	link, err := d.Links.Take(ctx, t.Cluster)
+	if err != nil {
+		return nil, NotLinkedFailure(t.Cluster, err)
+	}
+	conn := d.newConn(ctx, link.Conn(), link)
+	conn.nextReader, conn.channel, conn.channelErr = link.Reader, link.Channel, link.ChannelErr
+	return conn, nil
+}
+
+// NotLinkedFailure returns the failure for a cluster whose agent has no usable link. err is an error of
+// linkpool.Pool.
+func NotLinkedFailure(cluster string, err error) *Failure {
+	return Failf(NotLinked, "%w: check that the agent of %s runs with --hub and the address of this hub; its log has the cause", err, cluster)
 }
 
 // dial opens a websocket to the target. An agent that refuses the token because of its times sends a nonce. It
@@ -112,7 +145,7 @@ func (d *Dialer) client(t Target) (client *http.Client, netConn *net.Conn, err e
 	if err != nil {
 		return nil, nil, fmt.Errorf("parse endpoint: %w", err)
 	}
-	tlsConfig, err := t.TLS.config(u.Hostname())
+	tlsConfig, err := t.TLS.ClientConfig(u.Hostname())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -174,7 +207,7 @@ func refusingCluster(response *http.Response) string {
 func dialFailure(ctx context.Context, t Target, response *http.Response, err error) *Failure {
 	var inner *url.Error
 	switch {
-	case isCertificateError(err):
+	case tlsfiles.IsCertificateError(err):
 		return Failf(CertificateRefused, "dial %s: %w", t.Endpoint, certificateCause(err))
 	case response != nil && response.StatusCode == http.StatusUnauthorized:
 		return tokenFailure(t, response)
@@ -221,7 +254,7 @@ func isTLSVersionError(err error) bool {
 
 // certificateCause returns the part of an error that describes the certificate.
 func certificateCause(err error) error {
-	var pin *pinError
+	var pin *tlsfiles.PinError
 	if errors.As(err, &pin) {
 		return pin
 	}

@@ -28,6 +28,8 @@ const (
 const (
 	// DialFailed means that no agent answered, or that the connection broke.
 	DialFailed Reason = "DialFailed"
+	// NotLinked means that the agent, which has to dial this master, has not done so.
+	NotLinked Reason = "NotLinked"
 	// CertificateRefused means that the endpoint's certificate is not trusted.
 	CertificateRefused Reason = "CertificateRefused"
 	// Unauthorized means that the agent refused the token or the signature.

@@ -120,7 +120,7 @@ type handshake struct {
 
 // handshake dials, receives Hello, sends the request and receives the agent's answer.
 func (d *Dialer) handshake(ctx context.Context, t Target, session string, request func(*wire.Hello, *signer) *wire.SubscribeRequest) (*handshake, *Failure) {
-	conn, skew, f := d.dial(ctx, t)
+	conn, skew, f := d.open(ctx, t)
 	if f != nil {
 		return nil, f
 	}
@@ -144,7 +144,7 @@ func (d *Dialer) handshake(ctx context.Context, t Target, session string, reques
 		m.MasterID = d.MasterID
 	}
 	if err := conn.write(m); err != nil {
-		return nil, h.fail(Failf(DialFailed, "dial %s: %w", t.Endpoint, err))
+		return nil, h.fail(Failf(DialFailed, "%s: %w", t, err))
 	}
 	h.answer = conn.readSingle(ctx)
 	h.ReceivedAt = h.answer.ReceivedAt

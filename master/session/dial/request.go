@@ -5,14 +5,20 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/tlsfiles"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
 )
+
+// TLS has the settings by which an agent's certificate is verified.
+type TLS = tlsfiles.Trust
 
 // Target is the agent to dial.
 type Target struct {
 	// Cluster is the name of its cluster.
 	Cluster string
+	// Reverse reports whether the agent dials the master. Then Endpoint and TLS are not used.
+	Reverse bool
 	// Endpoint is the agent's URL, with the scheme wss or ws, a host and a port.
 	Endpoint string
 	TLS      TLS
@@ -23,6 +29,9 @@ type Target struct {
 // Check returns a failure with the reason EndpointInvalid or TLSInvalid if the target cannot be dialed.
 // insecure allows the scheme ws.
 func (t Target) Check(insecure bool) *Failure {
+	if t.Reverse {
+		return nil
+	}
 	u, err := url.Parse(t.Endpoint)
 	switch {
 	case err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/":
@@ -34,10 +43,26 @@ func (t Target) Check(insecure bool) *Failure {
 	case u.Scheme != "wss":
 		return Failf(EndpointInvalid, "the endpoint %q must begin with wss://", t.Endpoint)
 	}
-	if _, err := t.TLS.config(u.Hostname()); err != nil {
+	if _, err := t.TLS.ClientConfig(u.Hostname()); err != nil {
 		return Failf(TLSInvalid, "%w", err)
 	}
 	return nil
+}
+
+// String describes how the agent is reached, as the beginning of an error.
+func (t Target) String() string {
+	if t.Reverse {
+		return "the link of the agent of " + t.Cluster
+	}
+	return "dial " + t.Endpoint
+}
+
+// at says where the agent is.
+func (t Target) at() string {
+	if t.Reverse {
+		return "that has linked"
+	}
+	return "at " + t.Endpoint
 }
 
 // checkIdentity returns a failure unless the agent is in the target's cluster.
@@ -48,15 +73,15 @@ func (t Target) checkIdentity(i *wire.Identity) *Failure {
 	case i.ClusterName != t.Cluster:
 		return t.wrongCluster(i.ClusterName)
 	case t.UID != "" && i.ClusterUID != t.UID:
-		return Failf(ClusterUIDMismatch, "the agent at %s is in the cluster with the UID %s, expected %s: set spec.clusterUID to accept it", t.Endpoint, i.ClusterUID, t.UID)
+		return Failf(ClusterUIDMismatch, "the agent %s is in the cluster with the UID %s, expected %s: set spec.clusterUID to accept it", t.at(), i.ClusterUID, t.UID)
 	}
 	return nil
 }
 
 // wrongCluster returns the failure of a dial that was answered by the agent of the named cluster.
 func (t Target) wrongCluster(name string) *Failure {
-	return Failf(WrongCluster, "the agent at %s belongs to the cluster %q, and this ClusterAgent is named %q: start the agent with --cluster-name %s, or set spec.endpoint to the agent of %s",
-		t.Endpoint, name, t.Cluster, t.Cluster, t.Cluster)
+	return Failf(WrongCluster, "the agent %s belongs to the cluster %q, and this ClusterAgent is named %q: start the agent with --cluster-name %s, or set spec.endpoint to the agent of %s",
+		t.at(), name, t.Cluster, t.Cluster, t.Cluster)
 }
 
 // SessionRequest requests a session.

@@ -46,12 +46,12 @@ func (d *Dialer) newSigner(t Target, session string, h *wire.Hello, c *Conn) (*s
 	case binding == BindingUnsigned:
 		return nil, nil
 	case d.Signer == nil:
-		return nil, Failf(Unauthorized, "dial %s: the agent requires signed requests: start the master with --signing-key-file", t.Endpoint)
+		return nil, Failf(Unauthorized, "%s: the agent requires signed requests: start the master with --signing-key-file", t)
 	case binding == BindingOff:
 		channel = token.Unbound
 	case c.channelErr != nil:
-		return nil, Failf(Unauthorized, "dial %s: the agent requires signatures that are bound to its TLS connection, which is impossible: %w: use wss:// up to the agent itself, or start the agent with --channel-binding=off",
-			t.Endpoint, c.channelErr)
+		return nil, Failf(Unauthorized, "%s: the agent requires signatures that are bound to its TLS connection, which is impossible: %w: use wss:// up to the agent itself, or start the agent with --channel-binding=off",
+			t, c.channelErr)
 	}
 	return &signer{d.Signer, token.Statement{Cluster: t.Cluster, MasterID: d.MasterID, Session: session, Channel: channel}}, nil
 }

@@ -1,4 +1,4 @@
-package dial
+package tlsfiles
 
 import (
 	"crypto/sha256"
@@ -10,8 +10,8 @@ import (
 	"fmt"
 )
 
-// TLS has the settings by which an agent's certificate is verified.
-type TLS struct {
+// Trust has the settings by which a client verifies the certificate of a server.
+type Trust struct {
 	// CABundle has the trusted CA certificates in PEM. If it is empty, the system's CAs are trusted.
 	CABundle []byte
 	// ServerName is the name in the certificate. The default is the host of the endpoint.
@@ -21,15 +21,19 @@ type TLS struct {
 	PinnedSHA256 []string
 }
 
-// pinError is the error for an agent whose key is not pinned.
-type pinError struct{ presented string }
-
-func (e *pinError) Error() string {
-	return fmt.Sprintf("the agent's key is not pinned: its SHA-256 is %s", e.presented)
+// PinError is the error for a server whose key is not pinned.
+type PinError struct {
+	// Presented is the pin of the server's key.
+	Presented string
 }
 
-// config returns the client configuration for an endpoint with the given host.
-func (t TLS) config(host string) (*tls.Config, error) {
+func (e *PinError) Error() string {
+	return "the key of the certificate is not pinned: its SHA-256 is " + e.Presented
+}
+
+// ClientConfig returns the configuration of a client that connects to a server with the given host, by TLS 1.3 and
+// HTTP/1.1.
+func (t Trust) ClientConfig(host string) (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS13, ServerName: host, NextProtos: []string{"http/1.1"}}
 	if t.ServerName != "" {
 		c.ServerName = t.ServerName
@@ -70,7 +74,7 @@ func decodePins(hexes []string) ([][]byte, error) {
 // private key.
 func verifyPin(s tls.ConnectionState, pins [][]byte) error {
 	if len(s.PeerCertificates) == 0 {
-		return &pinError{presented: "none"}
+		return &PinError{Presented: "none"}
 	}
 	key := sha256.Sum256(s.PeerCertificates[0].RawSubjectPublicKeyInfo)
 	matches := 0
@@ -78,14 +82,14 @@ func verifyPin(s tls.ConnectionState, pins [][]byte) error {
 		matches |= subtle.ConstantTimeCompare(pin, key[:])
 	}
 	if matches == 0 {
-		return &pinError{presented: hex.EncodeToString(key[:])}
+		return &PinError{Presented: hex.EncodeToString(key[:])}
 	}
 	return nil
 }
 
-// isCertificateError reports whether a dial failed because of the agent's certificate.
-func isCertificateError(err error) bool {
-	var pin *pinError
+// IsCertificateError reports whether a connection failed because of the server's certificate.
+func IsCertificateError(err error) bool {
+	var pin *PinError
 	var verification *tls.CertificateVerificationError
 	return errors.As(err, &pin) || errors.As(err, &verification)
 }

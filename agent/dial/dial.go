@@ -1,0 +1,284 @@
+// Package dial keeps a link to the masters of the hub (package api/link), for clusters whose agents cannot be
+// dialed. It dials, proves the agent's key, and waits until a master begins a session or a summary on the
+// connection, which it then passes on. It knows nothing of reports.
+package dial
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall.dev/rollcall/api/link"
+	"rollcall.dev/rollcall/api/tlsfiles"
+	"rollcall.dev/rollcall/api/token"
+)
+
+// Limits of the time between two attempts. The delay doubles from minBackoff, and has full jitter.
+const (
+	minBackoff = 500 * time.Millisecond
+	// maxBackoff is for a hub that cannot be reached, or whose connections break.
+	maxBackoff = 10 * time.Second
+	// maxRefusedBackoff is for a hub that refuses this agent.
+	maxRefusedBackoff = 5 * time.Minute
+	// identityPeriod is how often a Dialer checks whether the cluster's UID is known.
+	identityPeriod = 500 * time.Millisecond
+)
+
+// Config has the settings and dependencies of a Dialer.
+type Config struct {
+	// Hub is the address of the masters: wss:// or ws://, host and port.
+	Hub *url.URL
+	// Trust has the settings by which the master's certificate is verified.
+	Trust tlsfiles.Trust
+	// Proxy returns the proxy for a request, as http.Transport.Proxy does.
+	Proxy func(*http.Request) (*url.URL, error)
+	// Cluster is the name of the ClusterAgent, and Version the version of this program.
+	Cluster, Version string
+	// UID returns the UID of the cluster. ok is false until it is known.
+	UID func() (uid string, ok bool)
+	// Key returns the agent's key.
+	Key func() (crypto.Signer, error)
+	// Verifier has the signing keys of the hub.
+	Verifier *token.Verifier
+	// Unbound makes signatures that do not cover the TLS connection. The ClusterAgent has to allow it.
+	Unbound bool
+	// Serve serves a connection on which a master has sent Begin, and returns when it is closed.
+	Serve func(ws *websocket.Conn, masterID string, channel token.Channel)
+
+	Log *slog.Logger
+	// Metrics registers the metrics, unless it is nil.
+	Metrics prometheus.Registerer
+	// DialContext opens TCP connections. The default is that of a net.Dialer.
+	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
+	// Random returns a number in [0, 1) for the jitter of back-off. The default is math/rand/v2.Float64.
+	Random func() float64
+}
+
+// Dialer keeps one idle link.
+type Dialer struct {
+	cfg      Config
+	client   *http.Client
+	metrics  *metrics
+	sessions sync.WaitGroup
+	// lastError is the last error that was logged, or "" after a success.
+	lastError string
+}
+
+// New returns a Dialer. It returns an error if the trust settings cannot be used.
+func New(cfg Config) (*Dialer, error) {
+	if cfg.Random == nil {
+		cfg.Random = rand.Float64
+	}
+	if cfg.DialContext == nil {
+		cfg.DialContext = (&net.Dialer{Timeout: link.HandshakeTimeout}).DialContext
+	}
+	tlsConfig, err := cfg.Trust.ClientConfig(cfg.Hub.Hostname())
+	if err != nil {
+		return nil, fmt.Errorf("use the trust settings of the hub: %w", err)
+	}
+	return &Dialer{cfg: cfg, metrics: newMetrics(cfg.Metrics), client: &http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			Proxy: cfg.Proxy, DialContext: cfg.DialContext, TLSClientConfig: tlsConfig,
+			DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: 64 << 10,
+		},
+	}}, nil
+}
+
+// Run keeps a link until ctx ends, and returns nil when all connections that were passed on are closed.
+func (d *Dialer) Run(ctx context.Context) error {
+	defer d.sessions.Wait()
+	for failures := 0; d.awaitUID(ctx); {
+		begun, err := d.link(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case begun:
+			failures = 0
+		default:
+			failures++
+			d.logFailure(err)
+			sleep(ctx, d.backoff(err, failures))
+		}
+	}
+	return nil
+}
+
+// awaitUID waits until the cluster's UID is known, and returns false if ctx ends first.
+func (d *Dialer) awaitUID(ctx context.Context) bool {
+	for ctx.Err() == nil {
+		if _, ok := d.cfg.UID(); ok {
+			return true
+		}
+		sleep(ctx, identityPeriod)
+	}
+	return false
+}
+
+// link opens a link, and waits until a master sends Begin. It then passes the connection to Config.Serve, and returns
+// true. A connection that breaks after it was idle for maxBackoff is not a failure of the hub.
+func (d *Dialer) link(ctx context.Context) (begun bool, err error) {
+	ws, channel, err := d.open(ctx)
+	if err != nil {
+		return false, err
+	}
+	conn := link.WebSocket(ws)
+	peer, err := d.handshake(ctx, conn, channel)
+	if err != nil {
+		d.metrics.failed(err)
+		_ = ws.Close(websocket.StatusPolicyViolation, "")
+		return false, err
+	}
+	d.logLinked(peer)
+	d.metrics.idle.Set(1)
+	err = awaitBegin(ctx, ws, conn)
+	d.metrics.idle.Set(0)
+	if err != nil {
+		_ = ws.Close(websocket.StatusGoingAway, "")
+		return false, fmt.Errorf("the link to the master broke: %w", err)
+	}
+	d.sessions.Go(func() { d.cfg.Serve(ws, peer.MasterID, channel) })
+	return true, nil
+}
+
+// open dials the hub, and returns the websocket and what signatures on it cover.
+func (d *Dialer) open(ctx context.Context) (*websocket.Conn, token.Channel, error) {
+	ctx, cancel := context.WithTimeout(ctx, link.HandshakeTimeout)
+	defer cancel()
+	ws, response, err := websocket.Dial(ctx, d.cfg.Hub.String()+link.Path, &websocket.DialOptions{
+		HTTPClient: d.client, HTTPHeader: http.Header{"User-Agent": {""}}, Subprotocols: []string{link.Subprotocol}, CompressionMode: websocket.CompressionDisabled,
+	})
+	if err != nil {
+		d.metrics.failed(err)
+		return nil, "", d.dialError(response, err)
+	}
+	if ws.Subprotocol() != link.Subprotocol {
+		_ = ws.CloseNow()
+		return nil, "", fmt.Errorf("dial %s: the server is not a master that accepts links: update the master", d.cfg.Hub)
+	}
+	if d.cfg.Unbound {
+		return ws, token.Unbound, nil
+	}
+	channel, err := token.ChannelOf(response.TLS)
+	if err != nil {
+		_ = ws.CloseNow()
+		return nil, "", fmt.Errorf("dial %s: signatures cannot be bound to the connection: %w: use wss://, or set --channel-binding=off and spec.link.channelBinding: None", d.cfg.Hub, err)
+	}
+	return ws, channel, nil
+}
+
+// dialError returns the error of a dial, with what to do about it.
+func (d *Dialer) dialError(response *http.Response, err error) error {
+	var inner *url.Error
+	switch {
+	case tlsfiles.IsCertificateError(err):
+		return fmt.Errorf("dial %s: the certificate of the hub is not accepted: %w: set --hub-ca-file to its CA, or --hub-pin to its key", d.cfg.Hub, errors.Unwrap(err))
+	case response != nil && response.StatusCode == http.StatusServiceUnavailable:
+		return fmt.Errorf("dial %s: the master is not ready: it answered 503", d.cfg.Hub)
+	case response != nil && response.StatusCode != http.StatusSwitchingProtocols:
+		return fmt.Errorf("dial %s: the server is not a master that accepts links: it answered %d %s", d.cfg.Hub, response.StatusCode, http.StatusText(response.StatusCode))
+	case errors.As(err, &inner):
+		return fmt.Errorf("dial %s: %w", d.cfg.Hub, inner.Err)
+	}
+	return fmt.Errorf("dial %s: %w", d.cfg.Hub, err)
+}
+
+// handshake proves this agent to the master.
+func (d *Dialer) handshake(ctx context.Context, conn link.Conn, channel token.Channel) (*link.Peer, error) {
+	key, err := d.cfg.Key()
+	if err != nil {
+		return nil, fmt.Errorf("get the agent's key: %w", err)
+	}
+	uid, _ := d.cfg.UID()
+	agent := link.Agent{Cluster: d.cfg.Cluster, UID: uid, Version: d.cfg.Version, Key: key, Verifier: d.cfg.Verifier, Channel: channel}
+	return agent.Handshake(ctx, conn)
+}
+
+// awaitBegin waits until the master sends Begin, and sends pings until then. It returns an error if the connection
+// breaks or the master does not answer a ping.
+func awaitBegin(ctx context.Context, ws *websocket.Conn, conn link.Conn) error {
+	begun := make(chan error, 1)
+	go func() { begun <- link.AwaitBegin(ctx, conn) }()
+	ticker := time.NewTicker(link.PingPeriod)
+	defer ticker.Stop()
+	silent := make(chan error, 1)
+	for {
+		select {
+		case err := <-begun:
+			return err
+		case err := <-silent:
+			_ = ws.CloseNow()
+			<-begun
+			return err
+		case <-ticker.C:
+			// If Begin comes before the answer to the ping, the answer is read during the session.
+			go func() {
+				if err := ping(ctx, ws); err != nil {
+					select {
+					case silent <- err:
+					default:
+					}
+				}
+			}()
+		}
+	}
+}
+
+// ping sends a ping and waits for its answer. Cancelling ctx does not interrupt it, since that would close a connection
+// which may have been passed on already.
+func ping(ctx context.Context, ws *websocket.Conn) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), link.SilenceTimeout-link.PingPeriod)
+	defer cancel()
+	if err := ws.Ping(ctx); err != nil {
+		return fmt.Errorf("ping the master: %w", err)
+	}
+	return nil
+}
+
+// backoff returns the time until the next attempt after a number of consecutive failures, which is at least 1.
+func (d *Dialer) backoff(err error, failures int) time.Duration {
+	ceiling := maxBackoff
+	if refused := (*link.Refused)(nil); errors.As(err, &refused) || errors.Is(err, link.ErrMasterNotProved) {
+		ceiling = maxRefusedBackoff
+	}
+	return time.Duration(d.cfg.Random() * float64(min(minBackoff<<min(failures-1, 16), ceiling)))
+}
+
+// logFailure logs an error unless the same one was logged last.
+func (d *Dialer) logFailure(err error) {
+	if err.Error() != d.lastError {
+		d.lastError = err.Error()
+		d.cfg.Log.Warn("no link to the hub; trying again", "error", err)
+	}
+}
+
+// logLinked logs the first link after a failure, and others at debug level: there is one for each session.
+func (d *Dialer) logLinked(peer *link.Peer) {
+	level := slog.LevelDebug
+	if d.lastError != "" || !d.metrics.linkedBefore() {
+		level = slog.LevelInfo
+	}
+	d.lastError = ""
+	d.cfg.Log.Log(context.Background(), level, "linked to the hub", "address", d.cfg.Hub.Host, "master", peer.MasterID, "link", peer.LinkID)
+}
+
+// sleep waits for a time, or until ctx ends.
+func sleep(ctx context.Context, delay time.Duration) {
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,101 @@
+package agent
+
+import (
+	"crypto"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall.dev/rollcall/agent/dial"
+	"rollcall.dev/rollcall/agent/report"
+	"rollcall.dev/rollcall/api/tlsfiles"
+	"rollcall.dev/rollcall/api/token"
+)
+
+// validateHub returns all errors of the settings for dialing masters.
+func (c *Config) validateHub() error {
+	if c.Hub == "" {
+		if c.HubCAFile != "" || len(c.HubPins) > 0 || c.HubProxy != "" {
+			return errors.New("--hub-ca-file, --hub-pin and --hub-proxy require --hub: set it to the address of the hub's masters, such as wss://hub.example:443")
+		}
+		return nil
+	}
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	hub, err := url.Parse(c.Hub)
+	check(err == nil && hub.Hostname() != "" && hub.User == nil && hub.RawQuery == "" && hub.Fragment == "" && (hub.Path == "" || hub.Path == "/") && (hub.Scheme == "wss" || hub.Scheme == "ws"),
+		"--hub %q is not of the form wss://host:port", c.Hub)
+	if err == nil && hub.Scheme == "ws" {
+		check(c.Insecure, "--hub %s is not encrypted: use wss://, or set --insecure, with which anyone on the network path can read and alter all messages", c.Hub)
+		check(c.ChannelBinding == BindingOff, "--hub %s has no TLS to which signatures can be bound: use wss://, or set --channel-binding=%s", c.Hub, BindingOff)
+	}
+	check(c.Auth == AuthToken, "--hub requires --auth %s: the agent must recognize the masters of its hub", AuthToken)
+	check(c.TLSCertFile != "", "--hub requires --tls-cert-file and --tls-key-file: their key proves this agent to the hub")
+	if c.HubProxy != "" {
+		proxy, err := url.Parse(c.HubProxy)
+		check(err == nil && proxy.Host != "" && (proxy.Scheme == "http" || proxy.Scheme == "https"), "--hub-proxy is not a URL of the form http://host:port")
+	}
+	return errors.Join(errs...)
+}
+
+// newLinks returns the Dialer that keeps a link to the masters, or nil without Config.Hub.
+func (c *Config) newLinks(identity *identity, verifier *token.Verifier, handler *report.Handler, metrics prometheus.Registerer) (*dial.Dialer, error) {
+	if c.Hub == "" {
+		return nil, nil
+	}
+	hub, err := url.Parse(c.Hub)
+	if err != nil {
+		return nil, fmt.Errorf("parse --hub: %w", err)
+	}
+	hub.Path = ""
+	trust := tlsfiles.Trust{PinnedSHA256: c.HubPins}
+	if c.HubCAFile != "" {
+		if trust.CABundle, err = os.ReadFile(c.HubCAFile); err != nil {
+			return nil, fmt.Errorf("read --hub-ca-file: %w", err)
+		}
+	}
+	proxy := http.ProxyFromEnvironment
+	if c.HubProxy != "" {
+		u, err := url.Parse(c.HubProxy)
+		if err != nil {
+			return nil, errors.New("--hub-proxy is not a URL of the form http://host:port")
+		}
+		proxy = http.ProxyURL(u)
+	}
+	key, err := c.agentKey()
+	if err != nil {
+		return nil, err
+	}
+	return dial.New(dial.Config{
+		Hub: hub, Trust: trust, Proxy: proxy, Cluster: c.ClusterName, Version: c.Version,
+		UID: func() (string, bool) { uid, _, ok := identity.get(); return uid, ok },
+		Key: key, Verifier: verifier, Unbound: c.ChannelBinding == BindingOff, Serve: handler.ServeLink, Log: c.Log, Metrics: metrics,
+	})
+}
+
+// agentKey returns a function that returns the key of the agent's certificate, which is reloaded when its file changes.
+func (c *Config) agentKey() (func() (crypto.Signer, error), error) {
+	files, err := tlsfiles.Open(c.TLSCertFile, c.TLSKeyFile, c.Log)
+	if err != nil {
+		return nil, err
+	}
+	return func() (crypto.Signer, error) {
+		pair, err := files.GetCertificate(nil)
+		if err != nil {
+			return nil, err
+		}
+		key, ok := pair.PrivateKey.(crypto.Signer)
+		if !ok {
+			return nil, fmt.Errorf("the key in %s cannot sign: it is a %T", c.TLSKeyFile, pair.PrivateKey)
+		}
+		return key, nil
+	}, nil
+}

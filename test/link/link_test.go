@@ -1,0 +1,200 @@
+package link_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rollcall.dev/rollcall/master/session"
+)
+
+// TestSessionsBeginOnTheAgentsLink reads a cluster whose agent dials the master, until several sessions have ended.
+func TestSessionsBeginOnTheAgentsLink(t *testing.T) {
+	run(t, func(t *testing.T, env *environment) {
+		key := newKey(t)
+		env.register(key, func(c *session.Cluster) { c.Continuous = true })
+		a := env.startAgent(key)
+		r := env.mustGet()
+		if n := r.Summary.Pods.Total; n != 1 || r.UID != "uid-1" {
+			t.Errorf("got %d pods of %s, want 1 of uid-1", n, r.UID)
+		}
+		for range 20 {
+			time.Sleep(3 * time.Second)
+			if age := time.Since(env.mustGet().ReceivedAt); age > 5*time.Second {
+				t.Errorf("the report is %s old", age)
+			}
+		}
+		if s := env.sessions.Status(name); s.Binding != "TLS" || s.LastEndReason != "" || !env.linked() {
+			t.Errorf("got binding %q, last end %q, linked %t; want TLS, no end and a link", s.Binding, s.LastEndReason, env.linked())
+		}
+		a.stop()
+	})
+}
+
+// TestIdleLinkReportsNothing shows that an agent sends nothing but pings until it is asked, and that its link stays.
+func TestIdleLinkReportsNothing(t *testing.T) {
+	run(t, func(t *testing.T, env *environment) {
+		key := newKey(t)
+		env.register(key)
+		a := env.startAgent(key)
+		since := env.sessions.Status(name).Link.Since
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if s := env.sessions.Status(name); !s.Link.Since.Equal(since) || s.Session.Phase != session.Idle || s.Session.ID != "" {
+			t.Errorf("after an hour: got %+v, want the same link and no session", s)
+		}
+		env.mustGet()
+		a.stop()
+	})
+}
+
+// TestSummariesOverLinks requests summaries of an idle cluster.
+func TestSummariesOverLinks(t *testing.T) {
+	run(t, func(t *testing.T, env *environment) {
+		key := newKey(t)
+		env.register(key, func(c *session.Cluster) { c.IdleRefresh = time.Minute })
+		a := env.startAgent(key)
+		synctest.Wait()
+		if s := env.sessions.Status(name); s.Summary == nil || s.Reason != session.Succeeded {
+			t.Errorf("after linking: got %+v, want a summary at once", s)
+		}
+		time.Sleep(10*time.Minute + 5*time.Second)
+		synctest.Wait()
+		s := env.sessions.Status(name)
+		if age := time.Since(s.ReceivedAt); age > time.Minute+time.Second {
+			t.Errorf("the summary is %s old, want at most a minute", age)
+		}
+		a.stop()
+	})
+}
+
+// TestAgentLinksWhenReadersWait starts the agent after a reader has begun to wait, and when the cluster is in back-off.
+func TestAgentLinksWhenReadersWait(t *testing.T) {
+	run(t, func(t *testing.T, env *environment) {
+		key := newKey(t)
+		env.register(key)
+		env.wantNotLinked()
+		got := make(chan error, 1)
+		go func() {
+			time.Sleep(time.Minute) // back-off ends
+			_, err := env.get()
+			got <- err
+		}()
+		time.Sleep(time.Minute + 5*time.Second)
+		a := env.startAgent(key)
+		if err := <-got; err != nil {
+			t.Errorf("a waiting reader got %v, want a report", err)
+		}
+		a.stop()
+	})
+}
+
+// TestMasterRestart stops the master during a session, and starts another.
+func TestMasterRestart(t *testing.T) {
+	run(t, func(t *testing.T, env *environment) {
+		key := newKey(t)
+		env.register(key)
+		a := env.startAgent(key)
+		env.mustGet()
+		env.restart()
+		start := time.Now()
+		env.mustGet()
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("the agent was back after %s, want 10 s at most", took)
+		}
+		a.stop()
+	})
+}
+
+// TestSilentNetwork cuts the connection without closing it. Both sides notice, and the agent links again.
+func TestSilentNetwork(t *testing.T) {
+	run(t, func(t *testing.T, env *environment) {
+		key := newKey(t)
+		env.register(key)
+		cut := &blackhole{}
+		a := env.startAgent(key, cut.apply(env))
+		if !env.linked() {
+			t.Fatal("the agent is not linked")
+		}
+		cut.set(true)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if env.linked() {
+			t.Error("the master has a link two minutes after the network was cut")
+		}
+		cut.set(false)
+		time.Sleep(30 * time.Second)
+		synctest.Wait()
+		env.mustGet()
+		a.stop()
+	})
+}
+
+// TestRevocationCutsTheLink removes the pin and the cluster.
+func TestRevocationCutsTheLink(t *testing.T) {
+	for what, revoke := range map[string]func(*environment){
+		"the pin is removed":          func(env *environment) { env.register(newKey(env.t)) },
+		"the ClusterAgent is deleted": func(env *environment) { env.remove(name) },
+		"the master dials again": func(env *environment) {
+			env.edit(func(c *session.Cluster) { c.Reverse, c.Endpoint = false, "wss://a:1" })
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			run(t, func(t *testing.T, env *environment) {
+				key := newKey(t)
+				env.register(key)
+				a := env.startAgent(key)
+				env.mustGet()
+				revoke(env)
+				time.Sleep(time.Second)
+				synctest.Wait()
+				if env.linked() {
+					t.Error("there is a link a second later")
+				}
+				if s := env.sessions.Status(name); s.Session.Phase == session.Reporting {
+					t.Error("the session goes on")
+				}
+				a.stop()
+			})
+		})
+	}
+}
+
+// TestSuspendedClusterKeepsItsLink suspends a cluster, and resumes it. The agent need not link again.
+func TestSuspendedClusterKeepsItsLink(t *testing.T) {
+	run(t, func(t *testing.T, env *environment) {
+		key := newKey(t)
+		env.register(key)
+		a := env.startAgent(key)
+		env.edit(func(c *session.Cluster) { c.Suspended = true })
+		synctest.Wait()
+		if _, err := env.get(); err == nil {
+			t.Error("a suspended cluster was served")
+		}
+		env.edit(func(c *session.Cluster) { c.Suspended = false })
+		start := time.Now()
+		env.mustGet()
+		if took := time.Since(start); took > time.Second {
+			t.Errorf("the first answer took %s, want the link to be there", took)
+		}
+		a.stop()
+	})
+}
+
+// TestTwoAgentsWithOneKey starts two agents with the same key. They must not replace each other's link all the time.
+func TestTwoAgentsWithOneKey(t *testing.T) {
+	run(t, func(t *testing.T, env *environment) {
+		key := newKey(t)
+		env.register(key)
+		a, b := env.startAgent(key), env.startAgent(key)
+		time.Sleep(3 * time.Minute)
+		synctest.Wait()
+		if got := env.refused.last(); !strings.Contains(got, "DuplicateAgent") || !strings.Contains(got, "another agent has the same key") {
+			t.Errorf("got refusal %q, want DuplicateAgent", got)
+		}
+		env.mustGet()
+		a.stop()
+		b.stop()
+	})
+}
