@@ -26,7 +26,7 @@ fuzz: ## Every fuzz target for FUZZTIME each (default 3s)
 	hack/fuzz.sh $(FUZZTIME)
 
 bench: ## Rollcall compared with pollers, into docs/BENCHMARKS.md (an hour), then micro-benchmarks; QUICK=1: a short trial; ONLY=stream,…
-	go run ./hack/bench $(if $(QUICK),-quick) $(if $(ONLY),-only $(ONLY))
+	go -C hack/bench run . $(if $(QUICK),-quick) $(if $(ONLY),-only $(ONLY))
 	$(if $(QUICK)$(ONLY),,hack/bench.sh)
 
 images: ## Container images of master and agent, into bin/images; needs no container engine

@@ -5,6 +5,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # The flags of hack/build.sh, so that dependencies are compiled once for both.
 export CGO_ENABLED=0 GOFLAGS=-trimpath
 
+# The programs that are Go modules of their own.
+modules=(hack/bench hack/release)
+
 step() { printf '\n== %s\n' "$*"; }
 
 step gofmt
@@ -19,10 +22,14 @@ step go vet
 go vet ./...
 step golangci-lint
 hack/tool.sh golangci-lint run --allow-serial-runners ./...
-(cd hack/release && go vet ./... && ../tool.sh golangci-lint run --allow-serial-runners ./...)
+for module in "${modules[@]}"; do
+	(cd "$module" && go vet ./... && ../tool.sh golangci-lint run --allow-serial-runners ./...)
+done
 step go.mod
 go mod tidy -diff
-go -C hack/release mod tidy -diff
+for module in "${modules[@]}"; do
+	go -C "$module" mod tidy -diff
+done
 step shellcheck
 hack/need.sh shellcheck shellcheck
 shellcheck "${scripts[@]}"

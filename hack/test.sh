@@ -32,6 +32,7 @@ processes='/test/(e2e|flood|idle|kube|manifests|oracle|realnode)$'
 go list ./... | grep -Ev "$processes" | xargs go test -race -vet=off -timeout 30m -p 3 "$@"
 go list ./... | grep -E "$processes" | xargs go test -vet=off -timeout 30m -p 2 "$@"
 if (($# == 0)); then
+	go -C hack/bench test -race -vet=off ./...
 	go -C hack/release test -vet=off ./...
 	hack/need.sh npm npm
 	hack/web.sh test

@@ -20,8 +20,8 @@ import (
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
-	"rollcall.dev/rollcall/test/memconn"
 	"rollcall.dev/rollcall/test/fake"
+	"rollcall.dev/rollcall/test/memconn"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

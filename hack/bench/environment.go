@@ -57,7 +57,7 @@ func newEnvironment(ctx context.Context, z sizes, log func(string, ...any)) (env
 
 // repository returns the root directory of the repository.
 func repository(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "rollcall.dev/rollcall").Output()
 	if err != nil {
 		return "", fmt.Errorf("find the repository: %w", err)
 	}

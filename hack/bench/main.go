@@ -1,10 +1,10 @@
 // Bench measures what it costs to keep the state of a cluster up to date: Rollcall next to pollers, on
 // real API servers. It writes docs/BENCHMARKS.md.
 //
-//	go run ./hack/bench                          everything; takes an hour
-//	go run ./hack/bench -only stream,latency     some scenarios; docs/BENCHMARKS.md stays
-//	go run ./hack/bench -quick                   a small cluster and short times, to test the program
-//	go run ./hack/bench -list                    lists the scenarios
+//	go -C hack/bench run .                           everything; takes an hour
+//	go -C hack/bench run . -only stream,latency      some scenarios; docs/BENCHMARKS.md stays
+//	go -C hack/bench run . -quick                    a small cluster and short times, to test the program
+//	go -C hack/bench run . -list                     lists the scenarios
 //
 // Bytes are counted on the sockets by forwarders on loopback: TLS records with their content, without the
 // headers of TCP and IP. Memory and CPU are read from /proc for each process, requests from the API server's

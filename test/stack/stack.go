@@ -79,7 +79,7 @@ func New(ctx context.Context, options Options) (*Stack, error) {
 
 // repository returns the root directory of the repository.
 func repository(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "rollcall.dev/rollcall").Output()
 	if err != nil {
 		return "", fmt.Errorf("find the repository: %w", err)
 	}
