@@ -63,12 +63,16 @@ func (m *master) waitState(what string, accept func(*state.State) bool) {
 	m.t.Helper()
 	deadline := time.Now().Add(testTimeout)
 	for time.Now().Before(deadline) {
-		s, err := m.receiver.Receive(m.read(), time.Now())
+		l, err := m.receiver.Receive(m.read(), time.Now())
 		if err != nil {
 			m.t.Fatal(err)
 		}
-		if s == nil {
+		if l == nil {
 			continue
+		}
+		s, err := l.State()
+		if err != nil {
+			m.t.Fatal(err)
 		}
 		if err := m.Send(m.t.Context(), &wire.Ack{Seq: s.Seq}); err != nil {
 			m.t.Fatal(err)

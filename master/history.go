@@ -53,7 +53,7 @@ func namesOf(r *controllers.Registry) func() []string {
 // historyHandler returns the event handler that adds reports to the history.
 func historyHandler(h *history.History) session.EventHandler {
 	return session.EventHandler{
-		OnReport:         func(v *session.Report, _ bool) { h.Add(v.Cluster, v.State, v.Summary, v.ReceivedAt) },
+		OnReport:         func(v *session.Report, _ bool) { h.Add(v.Cluster, v.LazyState, v.Summary, v.ReceivedAt) },
 		OnSessionEnd:     h.EndSession,
 		OnClusterRemoved: h.RemoveCluster,
 	}

@@ -13,6 +13,7 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/prom"
 	"rollcall.dev/rollcall/master/session"
 )
@@ -22,7 +23,7 @@ func TestReportsAreAddedToHistory(t *testing.T) {
 	h, revisionTimes := c.newHistory(metrics), prom.NewRevisionTimes(time.Minute)
 	cluster, now := statetest.New(1, 2, 10), time.Now()
 	cluster.Sample(state.TimeOf(now))
-	v := &session.Report{Cluster: "a", State: cluster.State, Summary: state.Summarize(cluster.State, now), ReceivedAt: now}
+	v := &session.Report{Cluster: "a", LazyState: wire.NewLazyState(cluster.State), Summary: state.Summarize(cluster.State, now), ReceivedAt: now}
 	for _, f := range historyHandlers(h, revisionTimes) {
 		f.OnReport(v, true)
 	}

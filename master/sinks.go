@@ -22,7 +22,7 @@ func sinkHandlers(s *sink.Sinks) []session.EventHandler {
 	}
 	return []session.EventHandler{{
 		OnReport: func(v *session.Report, usage bool) {
-			s.Report(v.Cluster, v.State, v.Summary, v.ReceivedAt, usage)
+			s.Report(v.Cluster, v.LazyState, v.Summary, v.ReceivedAt, usage)
 		},
 		OnSessionEnd:     s.EndSession,
 		OnClusterRemoved: s.RemoveCluster,

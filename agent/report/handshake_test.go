@@ -254,7 +254,7 @@ func TestResumedSessionStartsWithDeltaFromBase(t *testing.T) {
 			{"a base with a future seq", wire.Base{Epoch: epoch, Seq: held.Seq + 100}, false},
 		} {
 			m = h.dial()
-			base := held
+			base := wire.NewLazyState(held)
 			if !tc.delta {
 				base = nil
 			}
@@ -291,7 +291,7 @@ func TestResumedSessionGetsUsageRelativeToItsReading(t *testing.T) {
 			sent bool
 		}{{"the same reading", 0, false}, {"one reading later", 1, true}, {"two readings later", 0, true}} {
 			m = h.dial()
-			m.receiver = wire.NewReceiver(m.Hello.Epoch, held)
+			m.receiver = wire.NewReceiver(m.Hello.Epoch, wire.NewLazyState(held))
 			m.send(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "m1", Period: time.Second, Duration: time.Minute, Base: &wire.Base{Epoch: epoch, Seq: held.Seq, Usage: held.Usage.N}})
 			m.readGrant()
 			s := m.mustNextFlush()

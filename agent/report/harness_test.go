@@ -209,12 +209,16 @@ func (m *master) nextFlush() (*state.State, error) {
 		if end, ok := msg.(*wire.End); ok {
 			return nil, &endError{end.Reason, end.Message}
 		}
-		s, err := m.receiver.Receive(msg, time.Now())
+		l, err := m.receiver.Receive(msg, time.Now())
 		if err != nil {
 			return nil, err
 		}
-		if s == nil {
+		if l == nil {
 			continue
+		}
+		s, err := l.State()
+		if err != nil {
+			return nil, err
 		}
 		m.last = msg.(*wire.Bookmark)
 		if !m.noAcks {

@@ -39,11 +39,11 @@ func Equal(a, b Object) bool { return a == b || reflect.DeepEqual(a, b) }
 
 // compare calls f for every key of either State. It skips chunks that both share.
 func compare(prev, next *State, f func(before, after Entry)) {
-	if prev.SameObjects(next) {
+	if prev.id == next.id {
 		return
 	}
 	for kind := range NumKinds {
-		a, b := cursor{chunks: prev.contents.table(kind).chunks}, cursor{chunks: next.contents.table(kind).chunks}
+		a, b := cursor{chunks: prev.tables[kind].chunks}, cursor{chunks: next.tables[kind].chunks}
 		for !a.done() || !b.done() {
 			if skipShared(&a, &b) {
 				continue

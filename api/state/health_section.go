@@ -35,11 +35,11 @@ func (e *evaluator) sections() {
 	}
 }
 
-// sameErrors reports whether the sections that affect health have errors with the same reasons in
-// both States. Messages are not compared, as they may differ by a port number.
-func (s *State) sameErrors(o *State) bool {
+// sameErrors reports whether the sections that affect health have errors with the same reasons.
+// Messages are not compared, as they may differ by a port number.
+func sameErrors(a, b *[NumSections]Section) bool {
 	for _, name := range healthSections {
-		if s.Sections[name].Error.Reason != o.Sections[name].Error.Reason {
+		if a[name].Error.Reason != b[name].Error.Reason {
 			return false
 		}
 	}

@@ -53,14 +53,14 @@ func TestSectionErrorChangesHealth(t *testing.T) {
 	sum := state.Summarize(well, now)
 	torn := *well
 	torn.Sections[state.SectionPods] = state.Section{ObservedAt: now, Error: state.SectionError{Reason: "Disconnected"}}
-	broken := state.Resummarize(sum, well, &torn, now)
+	broken := resummarize(sum, well, &torn, now)
 	if len(broken.Problems) != 1 || !broken.Healthy {
 		t.Fatalf("healthy %v, problems %+v, want one that is within its threshold", broken.Healthy, broken.Problems)
 	}
-	if deadline := state.Resummarize(broken, &torn, &torn, now.Add(time.Minute+time.Second)); deadline.Healthy {
+	if deadline := resummarize(broken, &torn, &torn, now.Add(time.Minute+time.Second)); deadline.Healthy {
 		t.Error("healthy although the pods could not be read for a minute")
 	}
-	if again := state.Resummarize(broken, &torn, well, now); len(again.Problems) != 0 {
+	if again := resummarize(broken, &torn, well, now); len(again.Problems) != 0 {
 		t.Errorf("got problems after the section recovered: %+v", again.Problems)
 	}
 }

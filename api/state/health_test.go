@@ -299,7 +299,7 @@ func TestHealthChangesAtThreshold(t *testing.T) {
 	if !young.Healthy || !young.NextEvaluation.Equal(now.Add(4*time.Minute+time.Second)) {
 		t.Fatalf("healthy %v, next evaluation %v", young.Healthy, young.NextEvaluation)
 	}
-	if old := state.Resummarize(young, s, s, young.NextEvaluation); old.Healthy || !old.NextEvaluation.IsZero() {
+	if old := resummarize(young, s, s, young.NextEvaluation); old.Healthy || !old.NextEvaluation.IsZero() {
 		t.Errorf("at the threshold: healthy %v, next evaluation %v", old.Healthy, old.NextEvaluation)
 	}
 }

@@ -92,36 +92,48 @@ type State struct {
 	Usage    *Usage
 	Sections [NumSections]Section
 
-	contents contents
+	tables [NumKinds]table
+	id     ObjectsID
 }
 
+// ObjectsID identifies the objects of a State, with their seqs and slots. It is comparable, and keeps no object in
+// memory.
+type ObjectsID struct {
+	// address is unique. It is nil if there are no objects.
+	address *byte
+}
+
+// ObjectsID returns the ID of the objects of s. States that share their objects have the same ID. States with equal
+// objects that were created independently have different ones.
+func (s *State) ObjectsID() ObjectsID { return s.id }
+
 // Len returns the number of objects of a kind.
-func (s *State) Len(kind Kind) int { return s.contents.len(kind) }
+func (s *State) Len(kind Kind) int { return s.tables[kind].len }
 
 // Count returns the number of objects of all kinds.
 func (s *State) Count() int {
 	n := 0
 	for kind := range NumKinds {
-		n += s.contents.len(kind)
+		n += s.tables[kind].len
 	}
 	return n
 }
 
 // Get returns the entry with a key, and whether there is one.
-func (s *State) Get(k Key) (Entry, bool) { return s.contents.table(k.Kind).get(k) }
+func (s *State) Get(k Key) (Entry, bool) { return s.tables[k.Kind].get(k) }
 
 // Entries returns all entries of a kind in key order.
-func (s *State) Entries(kind Kind) iter.Seq[Entry] { return s.contents.table(kind).all() }
+func (s *State) Entries(kind Kind) iter.Seq[Entry] { return s.tables[kind].all() }
 
 // From returns the entries of k's kind with a key at or after k, in key order.
-func (s *State) From(k Key) iter.Seq[Entry] { return s.contents.table(k.Kind).from(k) }
+func (s *State) From(k Key) iter.Seq[Entry] { return s.tables[k.Kind].from(k) }
 
 // ChangedSince returns the entries of all kinds whose seq is above since, kind by kind and in key
 // order.
 func (s *State) ChangedSince(since uint64) iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
 		for kind := range NumKinds {
-			for e := range s.contents.table(kind).changedSince(since, false) {
+			for e := range s.tables[kind].changedSince(since, false) {
 				if !yield(e) {
 					return
 				}
@@ -240,7 +252,10 @@ func Apply(prev *State, d Delta) (*State, error) {
 		}
 	}
 	if len(d.Upserts)+len(d.Removes) > 0 {
-		next.contents = prev.contents.with(&edits)
+		next.id = ObjectsID{new(byte)}
+		for kind := range NumKinds {
+			next.tables[kind] = prev.tables[kind].with(edits[kind])
+		}
 	}
 	if d.Usage != nil {
 		next.Usage = d.Usage

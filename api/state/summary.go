@@ -1,6 +1,9 @@
 package state
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
 // Summary has the counts, sums and problems of a cluster.
 type Summary struct {
@@ -104,19 +107,19 @@ func Summarize(s *State, now time.Time, ignore ...Ignore) Summary {
 	return sum
 }
 
-// Resummarize returns the same as Summarize of s, given the summary of an earlier State with the
-// same ignore rules. It visits no object if only usage has changed.
-func Resummarize(sum Summary, before, s *State, now time.Time, ignore ...Ignore) Summary {
-	if !s.SameObjects(before) || !s.sameErrors(before) || sum.expired(now) {
-		return Summarize(s, now, ignore...)
+// Resummarize returns what Summarize returns for a later State with the same objects and ignore rules, without visiting
+// an object. sum is the Summary of the earlier State, and before has its sections. after, usage and nodeSlots, which
+// yields the slots of the nodes, are of the later one. Resummarize returns false if Summarize has to be called: a section
+// has another error, or the passing of time may have changed health.
+func Resummarize(sum Summary, before, after *[NumSections]Section, usage *Usage, nodeSlots iter.Seq[uint32], now time.Time) (Summary, bool) {
+	if !sameErrors(before, after) || sum.expired(now) {
+		return Summary{}, false
 	}
-	if s.Usage != before.Usage {
-		sum.Used = nil
-		for slot := range s.nodeSlots {
-			sum.addUsed(s.Usage.Of(slot))
-		}
+	sum.Used = nil
+	for slot := range nodeSlots {
+		sum.addUsed(usage.Of(slot))
 	}
-	return sum
+	return sum, true
 }
 
 func (sum *Summary) countNodes(s *State) {

@@ -2,10 +2,13 @@ package state_test
 
 import (
 	"fmt"
+	"iter"
+	"reflect"
 	"testing"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/state/statetest"
 )
 
 var now = time.Unix(1_800_000_000, 0)
@@ -129,5 +132,51 @@ func BenchmarkSummarize5000Nodes(b *testing.B) {
 	}
 	for b.Loop() {
 		state.Summarize(s, now)
+	}
+}
+
+func nodeSlots(s *state.State) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		for e := range s.Entries(state.KindNode) {
+			if !yield(e.Slot) {
+				return
+			}
+		}
+	}
+}
+
+// resummarize returns the Summary of a State, by Resummarize if possible.
+func resummarize(sum state.Summary, before, s *state.State, now time.Time) state.Summary {
+	if got, ok := state.Resummarize(sum, &before.Sections, &s.Sections, s.Usage, nodeSlots(s), now); ok {
+		return got
+	}
+	return state.Summarize(s, now)
+}
+
+func TestResummarize(t *testing.T) {
+	w := statetest.New(2, 5, 50)
+	w.Sample(1_790_000_000)
+	now := time.Unix(1_790_000_100, 0)
+	before, sum := w.State, state.Summarize(w.State, now)
+	w.Sample(1_790_000_015)
+	if w.State.ObjectsID() != before.ObjectsID() {
+		t.Error("a reading of usage changed the ID of the objects")
+	}
+	got, ok := state.Resummarize(sum, &before.Sections, &w.State.Sections, w.State.Usage, nodeSlots(w.State), now)
+	if want := state.Summarize(w.State, now); !ok || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, summary\n%+v, want\n%+v", ok, got, want)
+	}
+	sections := w.State.Sections
+	sections[state.SectionPods].Error.Reason = state.ReasonDisconnected
+	if _, ok := state.Resummarize(sum, &before.Sections, &sections, w.State.Usage, nodeSlots(w.State), now); ok {
+		t.Error("a summary was reused although a section has another error")
+	}
+	due := state.Summary{NextEvaluation: now}
+	if _, ok := state.Resummarize(due, &before.Sections, &before.Sections, nil, nodeSlots(w.State), now); ok {
+		t.Error("a summary was reused although health is to be evaluated again")
+	}
+	w.Step(3)
+	if w.State.ObjectsID() == before.ObjectsID() {
+		t.Error("a change of objects kept their ID")
 	}
 }

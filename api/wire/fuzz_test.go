@@ -71,7 +71,7 @@ func FuzzReceiver(f *testing.F) {
 		f.Add(frame, frames[len(frames)-2])
 	}
 	f.Fuzz(func(t *testing.T, first, second []byte) {
-		r := NewReceiver(1, prev)
+		r := NewReceiver(1, NewLazyState(prev))
 		for _, frame := range [][]byte{first, second} {
 			parts, err := DecodeBatch(frame)
 			if err != nil {
@@ -108,7 +108,7 @@ func FuzzMessage(f *testing.F) {
 	f.Fuzz(func(t *testing.T, message []byte) {
 		checkMemory(t, len(message), func() {
 			if m, err := codec.DecodeAgent(message); err == nil {
-				_, _ = NewReceiver(1, prev).Receive(m, now)
+				_, _ = NewReceiver(1, NewLazyState(prev)).Receive(m, now)
 			}
 		})
 	})

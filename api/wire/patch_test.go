@@ -75,7 +75,7 @@ func TestPatchedObjectsRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := entries(held)
-	r := NewReceiver(held.Epoch, held)
+	r := NewReceiver(held.Epoch, NewLazyState(held))
 	receive(t, r, d)
 	wantEqual(t, receive(t, r, bookmarkOf(next)), next)
 	if again := statetest.New(11, 60, 300).State; !reflect.DeepEqual(entries(again), before) {
@@ -106,7 +106,7 @@ func TestPatchOfUnknownObjectIsResync(t *testing.T) {
 	w.Apply(state.Changes{Upserts: []state.Object{&ended}})
 	d := patchDeltaOf(held, w.State)
 	d.From = prev.Seq
-	_, err := NewReceiver(prev.Epoch, prev).Receive(roundTrip(t, d), now)
+	_, err := NewReceiver(prev.Epoch, NewLazyState(prev)).Receive(roundTrip(t, d), now)
 	if !errors.Is(err, ErrResync) || !strings.Contains(err.Error(), "late") || !strings.Contains(err.Error(), "not held") {
 		t.Errorf("got %v, want a resync that names the pod", err)
 	}
@@ -141,7 +141,7 @@ func TestInvalidPatchesAreRejected(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		r := NewReceiver(1, held)
+		r := NewReceiver(1, NewLazyState(held))
 		if _, err = r.Receive(m, now); err == nil {
 			_, err = r.Receive(&Bookmark{Seq: 2, Count: 1, Hash: HashObject((&state.Pod{Namespace: "ns", Name: "a"}).Key(), 2)}, now)
 		}

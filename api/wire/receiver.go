@@ -9,10 +9,10 @@ import (
 )
 
 // Receiver applies an agent's messages to a State. It does no I/O. It collects messages and
-// returns a new State whenever a Bookmark confirms them. A returned State is never modified.
+// returns a new State whenever a Bookmark confirms them. The content of a returned State never changes.
 // Create a Receiver with NewReceiver.
 type Receiver struct {
-	held   *state.State
+	held   *LazyState
 	hash   Hash
 	budget Budget
 	// contents is the estimated memory of the held objects' lists and strings, in bytes; measured
@@ -46,11 +46,11 @@ type snapshotAssembly struct {
 
 // NewReceiver returns a Receiver that continues from held, which the agent knows as the base. It
 // starts empty if held is nil or of another epoch than the one in the agent's Hello.
-func NewReceiver(epoch uint64, held *state.State) *Receiver {
+func NewReceiver(epoch uint64, held *LazyState) *Receiver {
 	if held == nil || held.Epoch != epoch {
-		held = &state.State{Epoch: epoch}
+		held = NewLazyState(&state.State{Epoch: epoch})
 	}
-	r := &Receiver{held: held, hash: hashOf(held), budget: unlimitedBudget{}}
+	r := &Receiver{held: held, hash: held.hash(), budget: unlimitedBudget{}}
 	r.resetFlush()
 	return r
 }
@@ -59,27 +59,27 @@ func NewReceiver(epoch uint64, held *state.State) *Receiver {
 // State that r starts from, as reported by the Receiver that returned it.
 func (r *Receiver) SetBudget(b Budget, heldSize int64) {
 	r.budget = b
-	if compactedState, ok := r.held.Compacted().(*compacted); ok {
-		r.contents = compactedState.contents
+	if c := r.held.compact; c != nil {
+		r.contents = c.contents
 	} else {
-		r.contents = max(heldSize-columnar.ObjectsSize(r.held)-usageSize(r.held.Usage), 0)
+		r.contents = max(heldSize-r.held.objectsSize()-usageSize(r.held.Usage), 0)
 	}
 	r.measured = r.contents
 }
 
 // Size returns the estimated memory of the held State, in bytes.
 func (r *Receiver) Size() int64 {
-	if !r.held.ObjectsEvicted() && r.held.Compacted() != nil {
-		return columnar.ObjectsSize(r.held) + r.contents + r.EvictedSize()
+	if r.held.compact != nil && r.held.Decoded() {
+		return r.held.objectsSize() + r.contents + r.EvictedSize()
 	}
 	return r.EvictedSize()
 }
 
-// EvictedSize returns the Size that remains after the objects are evicted, if they are compacted.
+// EvictedSize returns the Size that remains after LazyState.Evict.
 func (r *Receiver) EvictedSize() int64 {
-	size := columnar.ObjectsSize(r.held) + r.contents
-	if compactedState, ok := r.held.Compacted().(*compacted); ok {
-		size = compactedState.size()
+	size := r.held.objectsSize() + r.contents
+	if c := r.held.compact; c != nil {
+		size = c.size()
 	}
 	return size + usageSize(r.held.Usage)
 }
@@ -96,9 +96,10 @@ func (r *Receiver) Hash() Hash { return r.hash }
 
 // Receive applies a Snapshot, Delta, Usage, Status or Bookmark that arrived at now. It returns a
 // new State after a Bookmark and nil after other messages. The error wraps ErrResync if the
-// message is inconsistent with the held state, and ErrBudget if the Budget refuses the memory. The
-// Receiver must not be used after an error.
-func (r *Receiver) Receive(m AgentMessage, now time.Time) (*state.State, error) {
+// message is inconsistent with the held state, or if the compact objects of that state cannot be
+// decoded. It wraps ErrBudget if the Budget refuses the memory. The Receiver must not be used after
+// an error.
+func (r *Receiver) Receive(m AgentMessage, now time.Time) (*LazyState, error) {
 	if r.flush.snapshot != nil && !r.flush.snapshot.done {
 		if _, ok := m.(*Snapshot); !ok {
 			return nil, resync("got %T between the chunks of a snapshot", m)
@@ -168,8 +169,9 @@ func (r *Receiver) receiveDelta(m *Delta) error {
 	if err != nil {
 		return resync("delta: %v", err)
 	}
-	if r.held.ObjectsEvicted() && !m.Empty() {
-		need.Temporary += columnar.ObjectsSize(r.held) + r.contents
+	changed := !m.Empty()
+	if changed && !r.held.Decoded() {
+		need.Temporary += r.held.objectsSize() + r.contents
 	}
 	if err := r.budget.Reserve(need.Total()); err != nil {
 		return err
@@ -177,7 +179,13 @@ func (r *Receiver) receiveDelta(m *Delta) error {
 	if err := m.decode(); err != nil {
 		return resync("%v", err)
 	}
-	upserts, err := m.allUpserts(r.held)
+	held := &state.State{}
+	if changed || r.held.compact == nil {
+		if held, err = r.heldState(); err != nil {
+			return err
+		}
+	}
+	upserts, err := m.allUpserts(held)
 	if err != nil {
 		return resync("delta: %v", err)
 	}
@@ -202,23 +210,18 @@ func (r *Receiver) receiveUsage(m *Usage) error {
 	return nil
 }
 
-func (r *Receiver) receiveBookmark(m *Bookmark, now time.Time) (*state.State, error) {
-	held, hash, delta, contents := r.held, r.hash, r.flush.delta, r.contents+r.flush.contents
+func (r *Receiver) receiveBookmark(m *Bookmark, now time.Time) (*LazyState, error) {
+	contents := r.contents + r.flush.contents
 	if a := r.flush.snapshot; a != nil {
-		held, hash, contents = &state.State{Epoch: r.held.Epoch}, 0, a.contents
-		delta = state.Delta{Epoch: r.held.Epoch, Upserts: a.entries}
+		contents = a.contents
 	}
-	delta.To = m.Seq
 	if m.Seq < r.flush.delta.To || r.flush.snapshot != nil && m.Seq < r.flush.snapshot.decoder.Seq() {
 		return nil, resync("bookmark %d is older than the preceding messages", m.Seq)
 	}
-	delta.Usage = r.flush.usage
-	delta.Sections = r.sections(m, now)
-	next, err := state.Apply(held, delta)
+	next, hash, err := r.applyFlush(m.Seq, r.sections(m, now))
 	if err != nil {
-		return nil, resync("%v", err)
+		return nil, err
 	}
-	hash = hash.Apply(held, delta)
 	if next.Count() != m.Count || hash != m.Hash {
 		return nil, resync("bookmark %d has %d objects with hash %x, but %d objects with hash %x are held", m.Seq, m.Count, m.Hash, next.Count(), hash)
 	}
@@ -226,6 +229,43 @@ func (r *Receiver) receiveBookmark(m *Bookmark, now time.Time) (*state.State, er
 	r.updateContents(contents)
 	r.resetFlush()
 	return next, nil
+}
+
+// applyFlush returns the State that the collected messages lead to, and its hash. It decodes compact objects only if
+// some have changed.
+func (r *Receiver) applyFlush(seq uint64, sections *[state.NumSections]state.Section) (*LazyState, Hash, error) {
+	delta, hash := r.flush.delta, r.hash
+	held := &state.State{Epoch: r.held.Epoch}
+	if a := r.flush.snapshot; a != nil {
+		hash = 0
+		delta = state.Delta{Epoch: r.held.Epoch, Upserts: a.entries}
+	} else {
+		if err := r.held.decodeError(); err != nil { // a reader has failed to decode the objects
+			return nil, 0, resync("%v", err)
+		}
+		if r.held.compact != nil && len(delta.Upserts)+len(delta.Removes) == 0 {
+			return r.held.update(seq, r.flush.usage, sections), hash, nil
+		}
+		var err error
+		if held, err = r.heldState(); err != nil {
+			return nil, 0, err
+		}
+	}
+	delta.To, delta.Usage, delta.Sections = seq, r.flush.usage, sections
+	next, err := state.Apply(held, delta)
+	if err != nil {
+		return nil, 0, resync("%v", err)
+	}
+	return NewLazyState(next), hash.Apply(held, delta), nil
+}
+
+// heldState returns the held State. The error wraps ErrResync.
+func (r *Receiver) heldState() (*state.State, error) {
+	s, err := r.held.State()
+	if err != nil {
+		return nil, resync("%v", err)
+	}
+	return s, nil
 }
 
 // updateContents records the memory of the held objects' contents. Deltas only add to it, as it is
@@ -239,7 +279,7 @@ func (r *Receiver) updateContents(contents int64) {
 	case contents == r.contents:
 		return
 	case contents > r.measured+r.measured/4+slack:
-		contents = columnar.MeasureContents(r.held)
+		contents = columnar.MeasureContents(r.held.state)
 		r.measured = contents
 	}
 	r.contents = contents

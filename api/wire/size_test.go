@@ -105,14 +105,14 @@ func checkSize(t *testing.T, s *state.State) {
 	took := heap() - before
 	what := fmt.Sprintf("%d objects", s.Count())
 	checkEstimate(t, what, r.Size(), took)
-	checkEstimate(t, what+", measured", columnar.ObjectsSize(r.held)+columnar.MeasureContents(r.held)+usageSize(r.held.Usage), took)
+	checkEstimate(t, what+", measured", columnar.ObjectsSize(r.held.state)+columnar.MeasureContents(r.held.state)+usageSize(r.held.Usage), took)
 	if b.reserved < r.Size() {
 		t.Errorf("%d bytes were reserved for what takes %d", b.reserved, r.Size())
 	}
 	if s.Usage == nil {
 		r.CompactAs(codec, frames)
-		r.held.EvictObjects()
-		if r.held.ObjectsEvicted() && r.Size() > 2*int64(size(frames))+int64(64*len(frames))+64 {
+		r.held.Evict()
+		if !r.held.Decoded() && r.Size() > 2*int64(size(frames))+int64(64*len(frames))+64 {
 			t.Errorf("compacted it takes %d bytes, as %d bytes of frames", r.Size(), size(frames))
 		}
 	}
@@ -159,7 +159,7 @@ func TestSizeFollowsDeltas(t *testing.T) {
 		}
 		receive(t, r, bookmarkOf(w.State))
 	}
-	measured := columnar.ObjectsSize(r.held) + columnar.MeasureContents(r.held)
+	measured := columnar.ObjectsSize(r.held.state) + columnar.MeasureContents(r.held.state)
 	t.Logf("%d frames: %d KiB at first; %d objects: %d KiB, measured %d KiB", len(frames), first>>10, r.held.Count(), r.Size()>>10, measured>>10)
 	if size := r.Size(); size < measured*9/10 || size > measured*3/2+512<<10 {
 		t.Errorf("after 200 deltas it is estimated at %d bytes, and measured at %d", size, measured)

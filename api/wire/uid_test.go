@@ -91,7 +91,7 @@ func TestRecreatedPodRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	receiver := NewReceiver(held.Epoch, held)
+	receiver := NewReceiver(held.Epoch, NewLazyState(held))
 	receive(t, receiver, d)
 	wantEqual(t, receive(t, receiver, bookmarkOf(next)), next)
 }

@@ -57,9 +57,27 @@ func roundTrip(t *testing.T, m AgentMessage) AgentMessage {
 	return back
 }
 
+// receive passes a message to r, and returns the State after a Bookmark.
 func receive(t *testing.T, r *Receiver, m AgentMessage) *state.State {
 	t.Helper()
-	s, err := r.Receive(roundTrip(t, m), now)
+	if l := receiveLazy(t, r, m); l != nil {
+		return stateOf(t, l)
+	}
+	return nil
+}
+
+func receiveLazy(t *testing.T, r *Receiver, m AgentMessage) *LazyState {
+	t.Helper()
+	l, err := r.Receive(roundTrip(t, m), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func stateOf(t *testing.T, l *LazyState) *state.State {
+	t.Helper()
+	s, err := l.State()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +183,7 @@ func TestReceiverResumesFromBase(t *testing.T) {
 	w := statetest.New(4, 3, 50)
 	held := w.State
 	w.Step(5)
-	r := NewReceiver(4, held)
+	r := NewReceiver(4, NewLazyState(held))
 	receive(t, r, deltaOf(held, w.State))
 	wantEqual(t, receive(t, r, bookmarkOf(w.State)), w.State)
 }
@@ -214,7 +232,7 @@ func TestReceiverRejectsInvalidSequences(t *testing.T) {
 		"a message of a handshake":    {&Hello{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := NewReceiver(6, prev)
+			r := NewReceiver(6, NewLazyState(prev))
 			var err error
 			for _, m := range messages {
 				if err != nil {

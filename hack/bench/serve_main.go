@@ -22,6 +22,7 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/httpapi"
 	mastersession "rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/view"
@@ -142,7 +143,7 @@ func newFakeMaster() *fakeMaster {
 func (m *fakeMaster) report(s *state.State) {
 	now := time.Now()
 	v := &mastersession.Report{
-		Cluster: sampleCluster, UID: "sample", Term: 1, State: s, Summary: state.Summarize(s, now),
+		Cluster: sampleCluster, UID: "sample", Term: 1, LazyState: wire.NewLazyState(s), Summary: state.Summarize(s, now),
 		ObservedAt: now, ReceivedAt: now, TTL: 24 * time.Hour, ExpiresAt: now.Add(24 * time.Hour),
 		Session: mastersession.Info{ID: "sample", Phase: mastersession.Reporting, StartedAt: m.startedAt, ExpiresAt: m.startedAt.Add(24 * time.Hour)},
 	}
@@ -170,7 +171,10 @@ func (m *fakeMaster) current(name string) (mastersession.Current, bool) {
 // change publishes a report in which the readiness of one node differs.
 func (m *fakeMaster) change() error {
 	v, _ := m.latestReport("")
-	s := v.State
+	s, err := v.State()
+	if err != nil {
+		return fmt.Errorf("change the sample cluster: %w", err)
+	}
 	node := &state.Node{Name: "changing", Ready: state.True, Schedulable: s.Seq%2 == 0}
 	next, err := state.Apply(s, state.Delta{Epoch: s.Epoch, From: s.Seq, To: s.Seq + 1, Upserts: []state.Entry{{Seq: s.Seq + 1, Object: node}}})
 	if err != nil {

@@ -81,7 +81,10 @@ func (s *session) subscribe(ctx context.Context, a *agent, masterID string, peri
 	if err := s.conn.ReadHello(ctx); err != nil {
 		return err
 	}
-	s.receiver = wire.NewReceiver(s.conn.Hello.Epoch, base)
+	s.receiver = wire.NewReceiver(s.conn.Hello.Epoch, nil)
+	if base != nil {
+		s.receiver = wire.NewReceiver(s.conn.Hello.Epoch, wire.NewLazyState(base))
+	}
 	return s.conn.Subscribe(ctx, a.signer, a.Cluster, &wire.SubscribeRequest{
 		Session: rand.Text(), MasterID: masterID, Period: period, Duration: sessionDuration, Base: baseOf(base),
 	})
@@ -118,8 +121,12 @@ func (s *session) handleMessage(ctx context.Context) error {
 	case *wire.Delta:
 		s.unflushed.changed = append(s.unflushed.changed, m.Keys()...)
 	}
-	next, err := s.receiver.Receive(m, time.Now())
-	if err != nil || next == nil {
+	held, err := s.receiver.Receive(m, time.Now())
+	if err != nil || held == nil {
+		return err
+	}
+	next, err := held.State()
+	if err != nil {
 		return err
 	}
 	s.recordFlush(next)

@@ -87,8 +87,12 @@ func TestEveryAgentReportsItsContainersAndTheirUsage(t *testing.T) {
 		c.tls = tls
 		f, sessions := serve(t, c)
 		for _, a := range f.agents {
-			v := waitReport(t, sessions, a.name, func(v *session.Report) bool { return v.State.Usage != nil })
-			if got := v.State.Len(state.KindContainer); got != 30 || v.Summary.Containers.Desired != 30 {
+			v := waitReport(t, sessions, a.name, func(v *session.Report) bool { return v.Usage != nil })
+			s, err := v.State()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := s.Len(state.KindContainer); got != 30 || v.Summary.Containers.Desired != 30 {
 				t.Errorf("%s: got %d containers, %d of them desired; want 30", a.name, got, v.Summary.Containers.Desired)
 			}
 			if v.Summary.Used == nil || v.Summary.Used.Nodes != 2 {
@@ -100,9 +104,9 @@ func TestEveryAgentReportsItsContainersAndTheirUsage(t *testing.T) {
 
 func TestUsageAndContainersChange(t *testing.T) {
 	_, sessions := serve(t, small())
-	first := waitReport(t, sessions, "fleet-00000", func(v *session.Report) bool { return v.State.Usage != nil })
+	first := waitReport(t, sessions, "fleet-00000", func(v *session.Report) bool { return v.Usage != nil })
 	waitReport(t, sessions, "fleet-00000", func(v *session.Report) bool {
-		return v.State.Usage.N > first.State.Usage.N && v.Summary.Used.CPUMillis != first.Summary.Used.CPUMillis && !v.State.SameObjects(first.State)
+		return v.Usage.N > first.Usage.N && v.Summary.Used.CPUMillis != first.Summary.Used.CPUMillis && v.ObjectsID() != first.ObjectsID()
 	})
 }
 

@@ -2,62 +2,62 @@ package cache
 
 import (
 	"context"
-	"iter"
 	"sync"
 	"time"
+
+	"rollcall.dev/rollcall/master/report"
 )
 
-// Memory is a Store in the memory of this process. It holds the States of the saved Entries
-// themselves, not copies, and removes each at its RetainUntil.
+// Memory is a Store in the memory of this process. It holds the saved reports themselves, not
+// copies, and removes each at its RetainUntil.
 type Memory struct {
 	terms TermCounter
 
 	mu      sync.Mutex
 	entries map[string]*memoryEntry
-	changed chan struct{} // closed by the next Save that stores an Entry
 }
 
-// memoryEntry is an Entry with the timer that removes it.
+// memoryEntry is a report with the timer that removes it.
 type memoryEntry struct {
-	Entry
+	report *report.Report
 	expiry *time.Timer
 }
 
 // NewMemory returns an empty Memory.
 func NewMemory() *Memory {
-	return &Memory{entries: map[string]*memoryEntry{}, changed: make(chan struct{})}
+	return &Memory{entries: map[string]*memoryEntry{}}
 }
 
 // Load implements Store.
-func (m *Memory) Load(_ context.Context, cluster string, ttl time.Duration) (Entry, error) {
+func (m *Memory) Load(_ context.Context, cluster string, ttl time.Duration) (*report.Report, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	stored := m.entries[cluster]
 	if stored == nil {
-		return Entry{}, ErrMiss
+		return nil, ErrMiss
 	}
-	e := stored.CapTTL(ttl)
-	if !time.Now().Before(e.RetainUntil()) {
-		return Entry{}, ErrMiss
+	r := CapTTL(stored.report, ttl)
+	if !time.Now().Before(RetainUntil(r)) {
+		return nil, ErrMiss
 	}
-	return e, nil
+	return r, nil
 }
 
 // Save implements Store.
-func (m *Memory) Save(_ context.Context, cluster string, e Entry) error {
+func (m *Memory) Save(_ context.Context, r *report.Report) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	stored := m.entries[cluster]
 	now := time.Now()
-	if !now.Before(e.ExpiresAt) || stored != nil && now.Before(stored.ExpiresAt) && !e.Replaces(stored.Version(), stored.ExpiresAt) {
+	if !now.Before(r.ExpiresAt) {
 		return nil
 	}
-	m.remove(cluster)
-	next := &memoryEntry{Entry: e}
-	next.expiry = time.AfterFunc(time.Until(e.RetainUntil()), func() { m.expire(cluster, next) })
-	m.entries[cluster] = next
-	close(m.changed)
-	m.changed = make(chan struct{})
+	if entry := m.entries[r.Cluster]; entry != nil && now.Before(entry.report.ExpiresAt) && !Replaces(r, entry.report.Version(), entry.report.ExpiresAt) {
+		return nil
+	}
+	m.remove(r.Cluster)
+	next := &memoryEntry{report: r}
+	next.expiry = time.AfterFunc(time.Until(RetainUntil(r)), func() { m.expire(r.Cluster, next) })
+	m.entries[r.Cluster] = next
 	return nil
 }
 
@@ -69,7 +69,7 @@ func (m *Memory) Delete(_ context.Context, cluster string) error {
 	return nil
 }
 
-// remove removes the cluster's Entry. The caller holds m.mu.
+// remove removes the cluster's report. The caller holds m.mu.
 func (m *Memory) remove(cluster string) {
 	if stored := m.entries[cluster]; stored != nil {
 		stored.expiry.Stop()
@@ -77,36 +77,12 @@ func (m *Memory) remove(cluster string) {
 	}
 }
 
-// expire removes an Entry unless it has been replaced.
+// expire removes a report unless it has been replaced.
 func (m *Memory) expire(cluster string, stored *memoryEntry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.entries[cluster] == stored {
 		delete(m.entries, cluster)
-	}
-}
-
-// Watch implements Store.
-func (m *Memory) Watch(ctx context.Context, cluster string, ttl time.Duration, after Version) iter.Seq2[Entry, error] {
-	return func(yield func(Entry, error) bool) {
-		var until time.Time
-		for ctx.Err() == nil {
-			m.mu.Lock()
-			stored, changed := m.entries[cluster], m.changed
-			m.mu.Unlock()
-			if stored != nil && stored.CapTTL(ttl).Replaces(after, until) {
-				e := stored.CapTTL(ttl)
-				after, until = e.Version(), e.ExpiresAt
-				if !yield(e, nil) {
-					return
-				}
-				continue
-			}
-			select {
-			case <-changed:
-			case <-ctx.Done():
-			}
-		}
 	}
 }
 

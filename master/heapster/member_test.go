@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/history"
 )
 
@@ -88,7 +89,7 @@ func (m *member) read(seconds int, samples ...sample) {
 	m.t.Helper()
 	m.use(samples...)
 	m.now = at(seconds)
-	m.history.Add("c", m.state, state.Summarize(m.state, m.now), m.now)
+	m.history.Add("c", wire.NewLazyState(m.state), state.Summarize(m.state, m.now), m.now)
 }
 
 func (m *member) use(samples ...sample) {

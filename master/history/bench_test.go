@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/test/load"
 )
 
@@ -76,11 +77,10 @@ func measure(b *testing.B, containers int, kind load.Kind) {
 	var spent time.Duration
 	for n := range 81 {
 		w.reading(n)
-		sum = state.Resummarize(sum, w.state, w.state, at(15*n))
 		sum.Used = state.Summarize(w.state, at(15*n)).Used
 		start := time.Now()
 		for tick := range 3 {
-			h.Add(cluster1, w.state, sum, at(15*n+5*tick))
+			h.Add(cluster1, wire.NewLazyState(w.state), sum, at(15*n+5*tick))
 		}
 		spent += time.Since(start)
 	}
@@ -108,10 +108,10 @@ func BenchmarkUnchangedReport(b *testing.B) {
 	w.reading(0)
 	sum := state.Summarize(w.state, at(0))
 	h := New(Config{Window: 15 * time.Minute})
-	h.Add(cluster1, w.state, sum, at(0))
+	h.Add(cluster1, wire.NewLazyState(w.state), sum, at(0))
 	b.ReportAllocs()
 	for b.Loop() {
-		h.Add(cluster1, w.state, sum, at(6))
+		h.Add(cluster1, wire.NewLazyState(w.state), sum, at(6))
 	}
 }
 
@@ -121,7 +121,7 @@ func BenchmarkReadAll(b *testing.B) {
 	h := New(Config{Window: 15 * time.Minute})
 	for n := range 61 {
 		w.reading(n)
-		h.Add(cluster1, w.state, state.Summary{}, at(15*n))
+		h.Add(cluster1, wire.NewLazyState(w.state), state.Summary{}, at(15*n))
 	}
 	samples := 0
 	for b.Loop() {
@@ -145,7 +145,7 @@ func TestSampleTakesAtMostTwoBytes(t *testing.T) {
 		h := New(Config{Window: 15 * time.Minute})
 		for n := range 81 {
 			w.reading(n)
-			h.Add(cluster1, w.state, state.Summarize(w.state, at(15*n)), at(15*n))
+			h.Add(cluster1, wire.NewLazyState(w.state), state.Summarize(w.state, at(15*n)), at(15*n))
 		}
 		grown := heapBytes() - before
 		s := h.Stats()

@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/series"
 )
 
@@ -69,9 +70,10 @@ type cluster struct {
 	// milliseconds.
 	reporting bool
 	ended     int64
-	// lastState is the last reported State, without its objects. epoch and reading identify
-	// its last reading of usage.
-	lastState      *state.State
+	// lastEpoch and lastObjects identify the last reported objects. epoch and reading identify
+	// the last reading of usage.
+	lastEpoch      uint64
+	lastObjects    state.ObjectsID
 	epoch, reading uint64
 	// active are the active series, in key order.
 	active []activeSeries
@@ -116,23 +118,23 @@ func (c *cluster) publish(d *draft) int64 {
 }
 
 // add adds a report, and returns by how many bytes the cluster has grown.
-func (c *cluster) add(s *state.State, sum *state.Summary, at time.Time, window time.Duration) int64 {
+func (c *cluster) add(s *wire.LazyState, sum *state.Summary, at time.Time, window time.Duration) (grown int64, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.removed || at.UnixMilli() <= c.ended {
-		return 0
+		return 0, nil
 	}
 	c.reporting = true
 	d := c.draft(at.Add(-window).UnixMilli())
 	newReading := s.Usage != nil && (s.Epoch != c.epoch || s.Usage.N != c.reading)
-	c.reconcile(d, s, at, newReading)
+	err = c.reconcile(d, s, at, newReading)
 	if newReading {
 		c.epoch, c.reading = s.Epoch, s.Usage.N
 		c.addUsage(d, s.Usage, at)
 	}
 	c.addCounts(d, sum, at.UnixMilli())
 	c.trim(d)
-	return c.publish(d)
+	return c.publish(d), err
 }
 
 // addUsage adds a row with the new samples of a reading.
@@ -208,6 +210,6 @@ func (c *cluster) endSession(at time.Time, window time.Duration) int64 {
 
 // release drops the data that only add needs.
 func (c *cluster) release() {
-	c.lastState, c.active, c.epoch, c.reading = nil, nil, 0, 0
+	c.lastEpoch, c.lastObjects, c.active, c.epoch, c.reading = 0, state.ObjectsID{}, nil, 0, 0
 	c.lastCounts, c.lastCountsAt = counts{}, 0
 }

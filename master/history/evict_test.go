@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 )
 
 // smallMember returns a test cluster with n containers.
@@ -26,7 +27,7 @@ func (m *member) report(h *History, name string, seconds int) {
 		cpu[slot] = int64(seconds) * int64(slot+1) % 997
 	}
 	m.read(seconds, cpu)
-	h.Add(name, m.state, state.Summarize(m.state, at(seconds)), at(seconds))
+	h.Add(name, wire.NewLazyState(m.state), state.Summarize(m.state, at(seconds)), at(seconds))
 }
 
 func rangeOf(t *testing.T, h *History, name string) (from, to int) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 )
 
 // Config configures New.
@@ -38,12 +39,17 @@ func New(config Config) *History {
 
 // Add adds a report of a cluster. A reading of usage is added once, identified by its
 // epoch and number. Counts are added when they have changed (at most every 4 s), or after
-// 15 s. A report with neither costs little. A nil State is ignored.
-func (h *History) Add(name string, s *state.State, sum state.Summary, at time.Time) {
+// 15 s. A report with neither costs little: its objects are not decoded. If they cannot be
+// decoded, series are neither started nor ended until the next report. A nil state is ignored.
+func (h *History) Add(name string, s *wire.LazyState, sum state.Summary, at time.Time) {
 	if s == nil {
 		return
 	}
-	h.addBytes(h.getOrCreate(name).add(s, &sum, at, h.config.Window))
+	grown, err := h.getOrCreate(name).add(s, &sum, at, h.config.Window)
+	if err != nil && h.config.Log != nil {
+		h.config.Log.Warn("history does not start and end series until the next report", "cluster", name, "error", err)
+	}
+	h.addBytes(grown)
 }
 
 // EndSession ends all series of a cluster. It is called when the session has ended.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 )
 
 const cluster1 = "prod-eu"
@@ -121,12 +122,12 @@ func TestUsageIsReadWithItsGaps(t *testing.T) {
 	m.put(&state.Node{Name: "n1"}, 0)
 	m.put(web("cart", "n1"), 1)
 	m.read(-3, map[uint32]int64{0: 100, 1: 7})
-	h.Add(cluster1, m.state, state.Summary{}, at(0))
-	h.Add(cluster1, m.state, state.Summary{}, at(5)) // unchanged
+	h.Add(cluster1, wire.NewLazyState(m.state), state.Summary{}, at(0))
+	h.Add(cluster1, wire.NewLazyState(m.state), state.Summary{}, at(5)) // unchanged
 	m.read(12, map[uint32]int64{0: 120})
-	h.Add(cluster1, m.state, state.Summary{}, at(15))
+	h.Add(cluster1, wire.NewLazyState(m.state), state.Summary{}, at(15))
 	m.read(27, map[uint32]int64{0: 90, 1: 9})
-	h.Add(cluster1, m.state, state.Summary{}, at(30))
+	h.Add(cluster1, wire.NewLazyState(m.state), state.Summary{}, at(30))
 	expect(t, readAll(t, h, CPU), map[string]string{"n1": " -3:100 12:120 27:90", "shop/cart/app@n1": " -3:7 27:9"})
 	expect(t, readAll(t, h, Memory), map[string]string{"n1": " -3:104857600 12:125829120 27:94371840", "shop/cart/app@n1": " -3:7340032 27:9437184"})
 	expect(t, readAll(t, h, CPUTotal), map[string]string{"n1": " -3:0 12:1800 27:3150", "shop/cart/app@n1": " -3:0 27:270"})
@@ -138,22 +139,22 @@ func TestSeriesEndsWhenItsContainerIsRemoved(t *testing.T) {
 	m.put(web("cart", "n1"), 1)
 	m.put(web("till", "n1"), 2)
 	m.read(0, map[uint32]int64{1: 10, 2: 20})
-	h.Add(cluster1, m.state, state.Summary{}, at(1))
+	h.Add(cluster1, wire.NewLazyState(m.state), state.Summary{}, at(1))
 	m.remove(web("cart", "n1"))
-	h.Add(cluster1, m.state, state.Summary{}, at(4))
+	h.Add(cluster1, wire.NewLazyState(m.state), state.Summary{}, at(4))
 	// Another container gets its slot.
 	m.put(web("bank", "n1"), 1)
 	m.read(15, map[uint32]int64{1: 30, 2: 20})
-	h.Add(cluster1, m.state, state.Summary{}, at(16))
+	h.Add(cluster1, wire.NewLazyState(m.state), state.Summary{}, at(16))
 	expect(t, readAll(t, h, CPU), map[string]string{
 		"shop/cart/app@n1": " 0:10 4:end", "shop/till/app@n1": " 0:20 15:20", "shop/bank/app@n1": " 15:30",
 	})
 	// It comes back: the same series continues, and its integral restarts at 0.
 	m.put(web("cart", "n1"), 7)
 	m.read(30, map[uint32]int64{1: 30, 7: 5})
-	h.Add(cluster1, m.state, state.Summary{}, at(31))
+	h.Add(cluster1, wire.NewLazyState(m.state), state.Summary{}, at(31))
 	m.read(45, map[uint32]int64{1: 30, 7: 5})
-	h.Add(cluster1, m.state, state.Summary{}, at(46))
+	h.Add(cluster1, wire.NewLazyState(m.state), state.Summary{}, at(46))
 	if got, want := readAll(t, h, CPUTotal)["shop/cart/app@n1"], " 0:0 4:end 30:0 45:75"; got != want {
 		t.Errorf("integral of cart: got%s, want%s", got, want)
 	}
@@ -164,10 +165,10 @@ func TestPodOnAnotherNodeIsAnotherSeries(t *testing.T) {
 	m := newMember(t, 1)
 	m.put(web("db-0", "n1"), 1)
 	m.read(0, map[uint32]int64{1: 10})
-	h.Add(cluster1, m.state, state.Summary{}, at(1))
+	h.Add(cluster1, wire.NewLazyState(m.state), state.Summary{}, at(1))
 	m.put(web("db-0", "n2"), 1)
 	m.read(15, map[uint32]int64{1: 11})
-	h.Add(cluster1, m.state, state.Summary{}, at(16))
+	h.Add(cluster1, wire.NewLazyState(m.state), state.Summary{}, at(16))
 	expect(t, readAll(t, h, CPU), map[string]string{"shop/db-0/app@n1": " 0:10 16:end", "shop/db-0/app@n2": " 15:11"})
 }
 
@@ -176,15 +177,15 @@ func TestAllSeriesEndWithTheSession(t *testing.T) {
 	m := newMember(t, 1)
 	m.put(web("cart", "n1"), 1)
 	m.read(0, map[uint32]int64{1: 10})
-	h.Add(cluster1, m.state, state.Summary{ProblemCount: 2}, at(1))
+	h.Add(cluster1, wire.NewLazyState(m.state), state.Summary{ProblemCount: 2}, at(1))
 	h.EndSession(cluster1, at(9))
 	h.EndSession(cluster1, at(10))
 	// The next session starts with the same reading.
-	h.Add(cluster1, m.state, state.Summary{ProblemCount: 2}, at(60))
+	h.Add(cluster1, wire.NewLazyState(m.state), state.Summary{ProblemCount: 2}, at(60))
 	m.read(62, map[uint32]int64{1: 12})
-	h.Add(cluster1, m.state, state.Summary{ProblemCount: 3}, at(63))
+	h.Add(cluster1, wire.NewLazyState(m.state), state.Summary{ProblemCount: 3}, at(63))
 	m.read(77, map[uint32]int64{1: 12})
-	h.Add(cluster1, m.state, state.Summary{ProblemCount: 3}, at(78))
+	h.Add(cluster1, wire.NewLazyState(m.state), state.Summary{ProblemCount: 3}, at(78))
 	expect(t, readAll(t, h, CPU), map[string]string{"shop/cart/app@n1": " 0:10 9:end 62:12 77:12"})
 	expect(t, readAll(t, h, CPUTotal), map[string]string{"shop/cart/app@n1": " 0:0 9:end 62:0 77:180"})
 	if got, want := format(h.Read(cluster1, t0).Count(ProblemCount, 0, 1<<60)), " 1:2 9:end 60:2 78:3"; got != want {
@@ -198,12 +199,12 @@ func TestSeriesContinueAfterAgentRestart(t *testing.T) {
 	m.put(web("cart", "n1"), 1)
 	m.put(web("till", "n1"), 2)
 	m.read(0, map[uint32]int64{1: 10, 2: 20})
-	h.Add(cluster1, m.state, state.Summary{}, at(1))
+	h.Add(cluster1, wire.NewLazyState(m.state), state.Summary{}, at(1))
 	other := newMember(t, 2)
 	other.put(web("till", "n1"), 1)
 	other.put(web("cart", "n1"), 5)
 	other.read(20, map[uint32]int64{1: 21, 5: 11})
-	h.Add(cluster1, other.state, state.Summary{}, at(21))
+	h.Add(cluster1, wire.NewLazyState(other.state), state.Summary{}, at(21))
 	expect(t, readAll(t, h, CPU), map[string]string{"shop/cart/app@n1": " 0:10 20:11", "shop/till/app@n1": " 0:20 20:21"})
 	if n := h.Stats().Series; n != 2 {
 		t.Errorf("got %d series, want 2", n)
@@ -216,7 +217,7 @@ func TestRepeatedSampleIsKeptOnce(t *testing.T) {
 	m.put(web("cart", "n1"), 1)
 	for i := range 4 {
 		m.read(i/2*60, map[uint32]int64{1: int64(10 + i/2)})
-		h.Add(cluster1, m.state, state.Summary{}, at(30*i+1))
+		h.Add(cluster1, wire.NewLazyState(m.state), state.Summary{}, at(30*i+1))
 	}
 	expect(t, readAll(t, h, CPU), map[string]string{"shop/cart/app@n1": " 0:10 60:11"})
 }
@@ -227,7 +228,7 @@ func TestSampleFromTheFutureGetsTimeOfReceipt(t *testing.T) {
 	m.put(web("cart", "n1"), 1)
 	for i := range 4 {
 		m.read(600+i/2*30, map[uint32]int64{1: int64(10 + i/2)})
-		h.Add(cluster1, m.state, state.Summary{}, at(15*i))
+		h.Add(cluster1, wire.NewLazyState(m.state), state.Summary{}, at(15*i))
 	}
 	expect(t, readAll(t, h, CPU), map[string]string{"shop/cart/app@n1": " 0:10 30:11"})
 }
@@ -238,7 +239,7 @@ func TestRangeIsInclusive(t *testing.T) {
 	m.put(&state.Node{Name: "n1"}, 0)
 	for i := range 40 {
 		m.read(15*i, map[uint32]int64{0: int64(i)})
-		h.Add(cluster1, m.state, state.Summary{}, at(15*i))
+		h.Add(cluster1, wire.NewLazyState(m.state), state.Summary{}, at(15*i))
 	}
 	for s := range h.Read(cluster1, t0).Series(state.KindNode) {
 		if got, want := format(s.Samples(CPU, at(285).UnixMilli(), at(315).UnixMilli())), " 285:19 300:20 315:21"; got != want {
@@ -255,7 +256,7 @@ func TestCountsAreAddedOnChangeAndAtInterval(t *testing.T) {
 	m := newMember(t, 1)
 	for seconds, pods := range []int{0: 3, 5: 3, 10: 4, 11: 5, 15: 5, 20: 5, 25: 5, 30: 5, 35: 5} {
 		if pods > 0 {
-			h.Add(cluster1, m.state, state.Summary{Pods: state.PodCounts{Total: pods}}, at(seconds))
+			h.Add(cluster1, wire.NewLazyState(m.state), state.Summary{Pods: state.PodCounts{Total: pods}}, at(seconds))
 		}
 	}
 	p := h.Read(cluster1, t0)

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/series"
 )
 
@@ -182,7 +183,7 @@ func (p *scenario) restart() {
 
 func (p *scenario) report() {
 	p.advance()
-	p.history.Add(cluster1, p.member.state, state.Summary{}, p.now)
+	p.history.Add(cluster1, wire.NewLazyState(p.member.state), state.Summary{}, p.now)
 	p.model.add(p.member.state, p.now, p.fresh)
 	p.fresh, p.reporting = false, true
 }

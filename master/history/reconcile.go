@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/series"
 )
 
@@ -14,16 +15,19 @@ import (
 // series for each object that has a first sample. It iterates over the objects only if
 // they have changed, or if the reading has samples of unknown slots that the previous one
 // did not have.
-func (c *cluster) reconcile(d *draft, s *state.State, at time.Time, newReading bool) {
-	changed := c.lastState == nil || c.lastState.Epoch != s.Epoch || !c.lastState.SameObjects(s)
-	c.lastState = s.WithoutObjects()
-	if newReading && (c.startPending || c.unknownSlots(s.Usage) != c.unknown) {
+func (c *cluster) reconcile(d *draft, l *wire.LazyState, at time.Time, newReading bool) error {
+	changed := c.lastEpoch != l.Epoch || c.lastObjects != l.ObjectsID()
+	if newReading && (c.startPending || c.unknownSlots(l.Usage) != c.unknown) {
 		changed = true
 	}
 	if !changed {
-		return
+		return nil
 	}
-	c.startPending = true
+	s, err := l.State()
+	if err != nil {
+		return err
+	}
+	c.lastEpoch, c.lastObjects, c.startPending = l.Epoch, l.ObjectsID(), true
 	r := reconciler{cluster: c, firstID: c.lastID + 1, draft: d, at: at.UnixMilli(), next: make([]activeSeries, 0, len(c.active))}
 	known := series.Reconciler{
 		Len: len(c.active), Object: func(i int) series.Object { return d.object(d.label(c.active[i].id)) },
@@ -46,6 +50,7 @@ func (c *cluster) reconcile(d *draft, s *state.State, at time.Time, newReading b
 	if newReading {
 		c.startPending, c.unknown = false, c.unknownSlots(s.Usage)
 	}
+	return nil
 }
 
 // unknownSlots returns a checksum of the slots that have a sample but no active series; 0

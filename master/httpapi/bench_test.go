@@ -17,6 +17,7 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/view"
 )
@@ -31,7 +32,7 @@ func fixture(b *testing.B, pods int) *fake {
 	now := time.Now()
 	v := f.values["prod-eu"]
 	f.values["prod-eu"] = &session.Report{
-		Cluster: "prod-eu", UID: v.UID, Term: 1, State: w.State, Summary: state.Summarize(w.State, now), ObservedAt: now,
+		Cluster: "prod-eu", UID: v.UID, Term: 1, LazyState: wire.NewLazyState(w.State), Summary: state.Summarize(w.State, now), ObservedAt: now,
 		ReceivedAt: now, TTL: time.Hour, ExpiresAt: now.Add(time.Hour), Session: v.Session,
 	}
 	f.observed["prod-eu"] = reporting
@@ -294,12 +295,12 @@ func BenchmarkDeliveries(b *testing.B) {
 func (f *fake) reportIn(b *testing.B, o state.Object) {
 	b.Helper()
 	before := f.values["prod-eu"]
-	s := before.State
+	s := stateOf(b, before)
 	next, err := state.Apply(s, state.Delta{Epoch: s.Epoch, From: s.Seq, To: s.Seq + 1, Upserts: []state.Entry{{Seq: s.Seq + 1, Object: o}}})
 	if err != nil {
 		b.Fatal(err)
 	}
 	v := *before
-	v.State, v.ReceivedAt = next, time.Now()
+	v.LazyState, v.ReceivedAt = wire.NewLazyState(next), time.Now()
 	f.change(func() { f.values["prod-eu"] = &v })
 }

@@ -96,7 +96,7 @@ func (a *API) await(ctx context.Context, cluster string, p params) (*session.Rep
 // awaitUsage waits until the report has its first usage. If usage is not available or does not
 // arrive in time, it returns the report without it.
 func (a *API) awaitUsage(ctx context.Context, report *session.Report) *session.Report {
-	for usagePending(report.State) {
+	for usagePending(report) {
 		current, known := a.config.Sessions.Current(report.Cluster)
 		if next := current.Report; known && next != nil && next != report && next.Fresh(time.Now()) {
 			report = next
@@ -112,7 +112,7 @@ func (a *API) awaitUsage(ctx context.Context, report *session.Report) *session.R
 }
 
 // usagePending reports whether the first usage is still expected.
-func usagePending(s *state.State) bool {
+func usagePending(s *session.Report) bool {
 	e := s.Sections[state.SectionUsage].Error
 	return s.Usage == nil && (e == state.SectionError{} || e.Reason == state.ReasonPending)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 )
 
 func TestClusterRoutesReturnTheirPart(t *testing.T) {
@@ -102,7 +103,7 @@ func TestFreshnessHeaders(t *testing.T) {
 func TestStaleSectionIsInBodyAndHeader(t *testing.T) {
 	f := shop(t)
 	v := f.values["prod-eu"]
-	v.State.Sections[state.SectionPods] = state.Section{ObservedAt: v.ReceivedAt.Add(-time.Minute), Error: state.SectionError{Reason: "Disconnected"}}
+	v.Sections[state.SectionPods] = state.Section{ObservedAt: v.ReceivedAt.Add(-time.Minute), Error: state.SectionError{Reason: "Disconnected"}}
 	w := get(f.api(nil), "/api/v1/clusters/prod-eu/pods")
 	if got := w.Header().Get("Rollcall-Stale"); got != "true" {
 		t.Errorf("got Rollcall-Stale %q, want true", got)
@@ -203,9 +204,9 @@ func TestWaitForUsage(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := shop(t)
 			without := *f.values["prod-eu"]
-			bare := *without.State
+			bare := *stateOf(t, &without)
 			bare.Usage, bare.Sections[state.SectionUsage] = nil, state.Section{Error: tc.first}
-			without.State = &bare
+			without.LazyState = wire.NewLazyState(&bare)
 			begin := time.Now()
 			with := f.values["prod-eu"]
 			f.values["prod-eu"] = &without
@@ -229,9 +230,9 @@ func TestReportThatExpiresDuringWaitForUsageIsNotReturned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := shop(t)
 		pending := *f.values["prod-eu"]
-		bare := *pending.State
+		bare := *stateOf(t, &pending)
 		bare.Usage, bare.Sections[state.SectionUsage] = nil, state.Section{Error: state.SectionError{Reason: "Pending"}}
-		pending.State = &bare
+		pending.LazyState = wire.NewLazyState(&bare)
 		f.values["prod-eu"] = &pending
 		go func() { // the session breaks
 			<-time.After(time.Second)

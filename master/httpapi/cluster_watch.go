@@ -84,7 +84,7 @@ func (d *clusterWatch) refresh() (*view.ClusterView, error) {
 func statusOf(current session.Current, held *view.ClusterView, now time.Time) (*view.Report, view.ConnStatus) {
 	s := view.ConnStatus{Session: currentSession(current.Status), Suspended: current.Suspended, Stale: true}
 	v := current.Report
-	if v == nil || v.State == nil {
+	if v == nil || !v.HasState() {
 		return nil, s
 	}
 	s.Stale = !v.Fresh(now) || v.Stale()

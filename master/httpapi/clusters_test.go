@@ -54,10 +54,10 @@ func TestListShowsLastKnownStatusWithoutDemand(t *testing.T) {
 		f.clusters = append(f.clusters, Registered{Name: "idle"}, Registered{Name: "new"})
 		f.values["v1.24.lab"] = newReport(t, "v1.24.lab", start.Add(-time.Minute))
 		f.values["idle"] = newReport(t, "idle", start.Add(-time.Hour))
-		f.values["idle"].State = nil // let go by now
+		f.values["idle"].LazyState = nil // let go by now
 		f.clusters = append(f.clusters, Registered{Name: "left"})
 		f.values["left"] = newReport(t, "left", start.Add(-time.Hour))
-		f.values["left"].State = nil
+		f.values["left"].LazyState = nil
 		f.observed["v1.24.lab"] = session.Status{Session: session.Info{Phase: session.Backoff}, Ready: state.False, Reason: dial.DialFailed, Message: "connection refused", LastKnown: session.LastKnown{ObservedAt: start.Add(-2 * time.Minute), Summary: &state.Summary{}}}
 		f.observed["idle"] = session.Status{Session: session.Info{Phase: session.Idle}, LastKnown: session.LastKnown{ObservedAt: start.Add(-5 * time.Minute), Summary: &state.Summary{Nodes: state.NodeCounts{Total: 9}}}}
 		f.clusters = append(f.clusters, Registered{Name: "another master's", Suspended: true})

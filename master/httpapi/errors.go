@@ -8,6 +8,7 @@ import (
 	"time"
 
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
+	"rollcall.dev/rollcall/master/report"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/session/dial"
 	"rollcall.dev/rollcall/master/view"
@@ -22,6 +23,9 @@ const authorizerRetryAfter = 2 * time.Second
 // tooManyRetryAfter is the Retry-After of ErrTooManyRequests.
 const tooManyRetryAfter = time.Second
 
+// unreadableRetryAfter is the Retry-After of a report.StateError. It is longer than the default time between reports.
+const unreadableRetryAfter = 6 * time.Second
+
 // writeError writes the error response for err. If the client has disconnected, it writes nothing.
 func (a *API) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil || errors.Is(err, errClientGone) {
@@ -34,10 +38,10 @@ func (a *API) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	writeProblem(w, p)
 }
 
-// problem returns the Problem for an error, and logs internal errors.
+// problem returns the Problem for an error, and logs internal errors and unreadable reports.
 func (a *API) problem(r *http.Request, err error) *httpv1.Problem {
 	p := problemOf(err)
-	if p.Status == http.StatusInternalServerError {
+	if p.Status == http.StatusInternalServerError || p.Reason == ReasonUnreadable {
 		a.config.Log.Error("request failed", "path", r.URL.Path, "error", err)
 	}
 	return p
@@ -48,11 +52,14 @@ func (a *API) problem(r *http.Request, err error) *httpv1.Problem {
 func problemOf(err error) *httpv1.Problem {
 	var problem *httpv1.Problem
 	var parameter *view.ParameterError
+	var unreadable *report.StateError
 	switch {
 	case errors.As(err, &problem):
 		return problem
 	case errors.As(err, &parameter):
 		return &httpv1.Problem{Status: http.StatusBadRequest, Reason: ReasonBadRequest, Parameter: shortenName(parameter.Name), Detail: parameter.Error()}
+	case errors.As(err, &unreadable):
+		return &httpv1.Problem{Status: http.StatusServiceUnavailable, Reason: ReasonUnreadable, Cluster: unreadable.Cluster, Detail: unreadable.Error(), RetryAfter: unreadableRetryAfter}
 	case errors.Is(err, ErrUnauthenticated):
 		return &httpv1.Problem{Status: http.StatusUnauthorized, Reason: ReasonUnauthorized, Detail: err.Error()}
 	case errors.Is(err, ErrForbidden):

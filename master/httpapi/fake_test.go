@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/view"
 )
@@ -208,9 +209,18 @@ func newReport(t testing.TB, cluster string, received time.Time) *session.Report
 	}
 	return &session.Report{
 		Cluster: cluster, UID: "8a1f", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", Term: 17,
-		State: s, Summary: state.Summarize(s, received), ObservedAt: received.Add(-250 * time.Millisecond), ReceivedAt: received, TTL: 10 * time.Second, ExpiresAt: received.Add(10 * time.Second),
+		LazyState: wire.NewLazyState(s), Summary: state.Summarize(s, received), ObservedAt: received.Add(-250 * time.Millisecond), ReceivedAt: received, TTL: 10 * time.Second, ExpiresAt: received.Add(10 * time.Second),
 		Session: session.Info{ID: "s-1", Phase: session.Reporting, StartedAt: received.Add(-time.Minute), ExpiresAt: received.Add(29 * time.Minute)},
 	}
+}
+
+func stateOf(t testing.TB, r *session.Report) *state.State {
+	t.Helper()
+	s, err := r.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // get returns the response to a GET.

@@ -84,13 +84,19 @@ func (a *API) heapster(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		source = a.heapsterSource(report)
+		if source, err = a.heapsterSource(report); err != nil {
+			return err
+		}
 	}
 	return writeHeapster(w, query.Execute(source))
 }
 
-func (a *API) heapsterSource(v *session.Report) *heapster.Source {
-	return &heapster.Source{State: v.State, History: a.clusterHistory(v.Cluster), ReceivedAt: v.ReceivedAt, Since: v.Session.StartedAt}
+func (a *API) heapsterSource(v *session.Report) (*heapster.Source, error) {
+	s, err := v.State()
+	if err != nil {
+		return nil, err
+	}
+	return &heapster.Source{State: s, History: a.clusterHistory(v.Cluster), ReceivedAt: v.ReceivedAt, Since: v.Session.StartedAt}, nil
 }
 
 // writeHeapsterError writes a 400 in plain text, as Heapster does.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/history"
 )
 
@@ -20,15 +21,15 @@ func shopWithHistory(t *testing.T) (*fake, func(*Config)) {
 	h := history.New(history.Config{Window: time.Minute * 15})
 	for i, cpu := range []int64{10, 30} {
 		received := v.ReceivedAt.Add(time.Duration(i-1) * 15 * time.Second)
-		next, err := state.Apply(v.State, state.Delta{
-			Epoch: v.State.Epoch, From: v.State.Seq, To: v.State.Seq + 1,
+		next, err := state.Apply(stateOf(t, v), state.Delta{
+			Epoch: v.Epoch, From: v.Seq, To: v.Seq + 1,
 			Usage: &state.Usage{N: uint64(i + 2), BySlot: []state.Used{{CPUMillis: cpu, MemoryBytes: 1 << 20, SampledAt: state.TimeOf(received.Add(-time.Second))}}},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		v.State = next
-		h.Add("prod-eu", next, v.Summary, received)
+		v.LazyState = wire.NewLazyState(next)
+		h.Add("prod-eu", v.LazyState, v.Summary, received)
 	}
 	return f, func(c *Config) {
 		c.History = func(cluster string) *history.ClusterHistory { return h.Read(cluster, time.Now()) }

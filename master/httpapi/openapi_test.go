@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/jsonschema-go/jsonschema"
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/session/dial"
 )
@@ -238,10 +239,10 @@ func TestEventsMatchTheDocument(t *testing.T) {
 		c := readContract(t, api)
 		streams := []*watcher{watching(t, api, eu1+"?watch=true", nil), watching(t, api, listPath+"&detail=prod-eu", nil)}
 		v := *f.values["prod-eu"]
-		s := *v.State
+		s := *stateOf(t, &v)
 		s.Seq++
 		s.Usage = &state.Usage{N: 2, BySlot: []state.Used{{CPUMillis: 7, MemoryBytes: 9, SampledAt: 1_790_000_000}}}
-		v.State, v.Summary = &s, state.Summarize(&s, v.ReceivedAt)
+		v.LazyState, v.Summary = wire.NewLazyState(&s), state.Summarize(&s, v.ReceivedAt)
 		f.change(func() { f.values["prod-eu"] = &v })
 		f.report(t, "prod-eu", []state.Key{{Kind: state.KindNode, Name: "n1"}}, node("n2", state.False))
 		kinds := map[string]bool{}

@@ -40,6 +40,8 @@ const (
 	ReasonNotReady = "NotReady"
 	// ReasonShuttingDown: this master is shutting down; another one takes over.
 	ReasonShuttingDown = "ShuttingDown"
+	// ReasonUnreadable: the master cannot decode the cluster's last report. It requests all of it from the agent again.
+	ReasonUnreadable = "Unreadable"
 	// ReasonInternal: an internal error, which is in the master's log.
 	ReasonInternal = "Internal"
 )

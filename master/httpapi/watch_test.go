@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/session/dial"
 	"rollcall.dev/rollcall/master/view"
@@ -281,10 +282,10 @@ func TestUsageModes(t *testing.T) {
 			w := watching(t, f.api(nil), eu1+"?watch=true"+mode, nil)
 			w.text()
 			v := *f.values["prod-eu"]
-			s := *v.State
+			s := *stateOf(t, &v)
 			s.Seq++
 			s.Usage = &state.Usage{N: 2, BySlot: []state.Used{{CPUMillis: 7, MemoryBytes: 9, SampledAt: 1_790_000_000}}}
-			v.State, v.Summary = &s, state.Summarize(&s, time.Now())
+			v.LazyState, v.Summary = wire.NewLazyState(&s), state.Summarize(&s, time.Now())
 			f.change(func() { f.values["prod-eu"] = &v })
 			if got := fmt.Sprint(w.received()); got != want {
 				t.Errorf("%q: got %s, want %s", mode, got, want)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/session"
 )
 
@@ -186,7 +187,7 @@ func (f *fake) report(t *testing.T, cluster string, removes []state.Key, upserts
 	f.mu.Lock()
 	before := f.values[cluster]
 	f.mu.Unlock()
-	s := before.State
+	s := stateOf(t, before)
 	d := state.Delta{Epoch: s.Epoch, From: s.Seq, To: s.Seq, Removes: removes}
 	for _, o := range upserts {
 		d.To++
@@ -204,7 +205,7 @@ func (f *fake) report(t *testing.T, cluster string, removes []state.Key, upserts
 		t.Fatal(err)
 	}
 	v := *before
-	v.State, v.Summary, v.ObservedAt, v.ReceivedAt, v.ExpiresAt = next, state.Summarize(next, now), now, now, now.Add(v.TTL)
+	v.LazyState, v.Summary, v.ObservedAt, v.ReceivedAt, v.ExpiresAt = wire.NewLazyState(next), state.Summarize(next, now), now, now, now.Add(v.TTL)
 	f.change(func() { f.values[cluster] = &v })
 	return &v
 }

@@ -14,6 +14,7 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/history"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/test/load"
@@ -45,7 +46,7 @@ func newBenchFixture(b *testing.B, clusters int) *benchFixture {
 		for n := range 61 {
 			at := c.start.Add(time.Duration(n) * 15 * time.Second)
 			values[name] = benchReport(name, worlds[i], usage, n, at)
-			h.Add(name, values[name].State, values[name].Summary, at)
+			h.Add(name, values[name].LazyState, values[name].Summary, at)
 			revisionTimes.EventHandler().OnReport(values[name], true)
 		}
 	}
@@ -75,7 +76,7 @@ func benchReport(name string, w *statetest.Cluster, usage *load.Usage, n int, at
 	}
 	s.Usage = u
 	return &session.Report{
-		Cluster: name, State: &s, Summary: state.Summarize(&s, at), ReceivedAt: at, ExpiresAt: at.Add(time.Hour), TTL: time.Hour,
+		Cluster: name, LazyState: wire.NewLazyState(&s), Summary: state.Summarize(&s, at), ReceivedAt: at, ExpiresAt: at.Add(time.Hour), TTL: time.Hour,
 		Session: session.Info{Phase: session.Reporting, StartedAt: at.Add(-time.Hour), ExpiresAt: at.Add(time.Hour)},
 	}
 }

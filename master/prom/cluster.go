@@ -32,7 +32,10 @@ type cluster struct {
 	level Level
 	// report is the last one, nil if there is none.
 	report *session.Report
-	status session.Status
+	// lastState is the State of report. It is nil before the first call of state, which may fail with stateErr.
+	lastState *state.State
+	stateErr  error
+	status    session.Status
 	// history is nil if there is none.
 	history   *history.ClusterHistory
 	revisions []revision
@@ -265,12 +268,16 @@ func (qc *queryContext) readCluster(name string) *cluster {
 	return c
 }
 
-// state returns the objects of the last report, nil if there is none.
+// hasState reports whether there is a last report with a State.
+func (c *cluster) hasState() bool { return c.report != nil && c.report.HasState() }
+
+// state returns the State of the last report. It returns nil if there is none, or if it cannot be read. It sets stateErr
+// then, which fails the request.
 func (c *cluster) state() *state.State {
-	if c.report == nil {
-		return nil
+	if c.lastState == nil && c.stateErr == nil && c.hasState() {
+		c.lastState, c.stateErr = c.report.State()
 	}
-	return c.report.State
+	return c.lastState
 }
 
 // entryInterval returns the interval from the last change of an object to the last report.

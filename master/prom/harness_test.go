@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/history"
 	"rollcall.dev/rollcall/master/session"
 )
@@ -155,11 +156,11 @@ func (s *harness) report(name string) {
 		c.state.Sections[i].ObservedAt = now
 	}
 	c.value = &session.Report{
-		Cluster: name, UID: "uid-" + name, State: c.state, Summary: state.Summarize(c.state, now), ObservedAt: now,
+		Cluster: name, UID: "uid-" + name, LazyState: wire.NewLazyState(c.state), Summary: state.Summarize(c.state, now), ObservedAt: now,
 		ReceivedAt: now, ExpiresAt: now.Add(10 * time.Second), TTL: 10 * time.Second, Session: c.session,
 	}
 	s.revisionTimes.EventHandler().OnReport(c.value, false)
-	s.history.Add(name, c.value.State, c.value.Summary, now)
+	s.history.Add(name, c.value.LazyState, c.value.Summary, now)
 }
 
 // advance lets time pass. Each period it calls tick and then reports the given clusters.

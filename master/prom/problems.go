@@ -11,7 +11,7 @@ func problemFamilies() []family {
 }
 
 func problems(c *cluster, out *seriesCollector) {
-	if c.state() == nil {
+	if !c.hasState() {
 		return
 	}
 	constant := c.reportInterval().constant

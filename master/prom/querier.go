@@ -81,8 +81,11 @@ func (qc *queryContext) collect(ctx context.Context, f *family, clusters []strin
 		}
 		out.start(f, c)
 		f.collect(c, out)
-		if out.err != nil {
+		switch {
+		case out.err != nil:
 			return out.err
+		case c.stateErr != nil:
+			return &Error{Type: ErrorUnavailable, Err: c.stateErr}
 		}
 	}
 	return nil

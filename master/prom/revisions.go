@@ -48,11 +48,11 @@ func (r *RevisionTimes) report(v *session.Report) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.clusters[v.Cluster]
-	if s == nil || s.ended || s.epoch != v.State.Epoch {
-		s = &clusterRevisions{epoch: v.State.Epoch}
+	if s == nil || s.ended || s.epoch != v.Epoch {
+		s = &clusterRevisions{epoch: v.Epoch}
 		r.clusters[v.Cluster] = s
 	}
-	s.add(revision{v.State.Seq, v.ReceivedAt.UnixMilli()}, v.ReceivedAt.Add(-r.window).UnixMilli())
+	s.add(revision{v.Seq, v.ReceivedAt.UnixMilli()}, v.ReceivedAt.Add(-r.window).UnixMilli())
 }
 
 func (s *clusterRevisions) add(next revision, cutoff int64) {
@@ -85,7 +85,7 @@ func (r *RevisionTimes) revisions(v *session.Report) []revision {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	s := r.clusters[v.Cluster]
-	if s == nil || v.State == nil || s.epoch != v.State.Epoch {
+	if s == nil || !v.HasState() || s.epoch != v.Epoch {
 		return nil
 	}
 	return append([]revision(nil), s.revisions...)

@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/session"
 )
 
 func TestRevisionTimesByReport(t *testing.T) {
 	revisionTimes, start := NewRevisionTimes(time.Minute), time.UnixMilli(1_000_000)
 	report := func(after time.Duration, epoch, seq uint64) []revision {
-		v := &session.Report{Cluster: "a", State: &state.State{Epoch: epoch, Seq: seq}, ReceivedAt: start.Add(after)}
+		v := &session.Report{Cluster: "a", LazyState: wire.NewLazyState(&state.State{Epoch: epoch, Seq: seq}), ReceivedAt: start.Add(after)}
 		revisionTimes.EventHandler().OnReport(v, false)
 		return revisionTimes.revisions(v)
 	}
@@ -26,13 +27,13 @@ func TestRevisionTimesByReport(t *testing.T) {
 	revisionTimes.EventHandler().OnSessionEnd("a", start)
 	checkEqual(t, "of the next session", len(report(3*time.Minute, 2, 17)), 1)
 	revisionTimes.EventHandler().OnClusterRemoved("a")
-	checkEqual(t, "after the cluster was removed", revisionTimes.revisions(&session.Report{Cluster: "a", State: &state.State{Epoch: 2}}), nil)
+	checkEqual(t, "after the cluster was removed", revisionTimes.revisions(&session.Report{Cluster: "a", LazyState: wire.NewLazyState(&state.State{Epoch: 2})}), nil)
 }
 
 func TestRevisionTimesAreBounded(t *testing.T) {
 	revisionTimes := NewRevisionTimes(time.Hour)
 	for i := range 3 * maxRevisions {
-		revisionTimes.EventHandler().OnReport(&session.Report{Cluster: "a", State: &state.State{Seq: uint64(i)}, ReceivedAt: time.Unix(int64(i), 0)}, false)
+		revisionTimes.EventHandler().OnReport(&session.Report{Cluster: "a", LazyState: wire.NewLazyState(&state.State{Seq: uint64(i)}), ReceivedAt: time.Unix(int64(i), 0)}, false)
 	}
 	if n := len(revisionTimes.clusters["a"].revisions); n > maxRevisions {
 		t.Errorf("got %d revisions, want at most %d", n, maxRevisions)

@@ -92,7 +92,7 @@ func sessionFamilies() []family {
 	gauge := model.MetricTypeGauge
 	return []family{
 		{"up", "Whether the cluster's last report is current enough to be served.", gauge, Summary, rollcallLabels, func(c *cluster, out *seriesCollector) {
-			fresh := c.report != nil && c.report.State != nil && c.expiredAt() == 0
+			fresh := c.hasState() && c.expiredAt() == 0
 			out.add(c.sessionInterval().constant(boolValue(fresh)), "instance", c.name)
 		}},
 		{"rollcall_cluster_info", "Information about a registered cluster.", gauge, Summary, rollcallLabels, func(c *cluster, out *seriesCollector) {

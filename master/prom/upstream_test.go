@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/history"
 )
 
@@ -304,7 +305,7 @@ func (l *scriptRunner) addReading(fake *fakeCluster, at int64) {
 		d.Usage.BySlot[e.Slot] = u
 	}
 	fake.apply(d)
-	l.api.config.History.Add("", fake.state, state.Summary{}, time.UnixMilli(scriptEpoch+at*1000))
+	l.api.config.History.Add("", wire.NewLazyState(fake.state), state.Summary{}, time.UnixMilli(scriptEpoch+at*1000))
 }
 
 // families returns a family for each loaded name.

@@ -1,11 +1,15 @@
-// Package report has the report of a cluster, as package session publishes it and all APIs of the master show it.
+// Package report has the report of a cluster, as package session publishes it, package cache stores it, and all APIs of
+// the master show it.
 package report
 
 import (
+	"cmp"
+	"errors"
+	"fmt"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
-	"rollcall.dev/rollcall/master/cache"
+	"rollcall.dev/rollcall/api/wire"
 )
 
 // Report is one report of a cluster. It is immutable, and all readers share it: two readers have the same report if
@@ -16,9 +20,9 @@ type Report struct {
 	// Term orders the sessions of a cluster, and is part of the Version: each session has a higher one than those before,
 	// and so has a report that was loaded from the Store. See cache.Store.NextTerm.
 	Term uint64
-	// State is nil if it was dropped: when the report expired, or when memory was needed. Readers that wait for a
-	// fresh report never get such a report.
-	State   *state.State
+	// LazyState is the state of the cluster, whose objects State returns. It is nil if it was dropped: when the report
+	// expired, or when memory was needed. Readers that wait for a fresh report never get such a report.
+	*wire.LazyState
 	Summary state.Summary
 	// ObservedAt is the last time at which the Summary is known to have been true: the older of the times of
 	// its nodes and pods.
@@ -30,6 +34,8 @@ type Report struct {
 	TTL       time.Duration
 	// Session is the session that delivered it, as it was then.
 	Session Session
+	// DemandUntil is the end of the cluster's demand, as known when the report was published. It may be in the past.
+	DemandUntil time.Time
 
 	// Size is the estimated memory of the State in bytes; see wire.Receiver.
 	Size int64
@@ -38,9 +44,28 @@ type Report struct {
 	// Stored reports whether it was loaded from the Store.
 	Stored bool
 
-	// epoch and seq are those of the State after it was dropped.
-	epoch, seq uint64
+	// dropped is the Version after the State was dropped.
+	dropped Version
 }
+
+// Version orders the reports of a cluster: by Term, then by Seq. All reports of a term have the same Epoch.
+type Version struct {
+	// Term orders the sessions of the cluster; see cache.Store.NextTerm.
+	Term uint64
+	// Epoch identifies the agent process in which Seq counts.
+	Epoch uint64
+	// Seq counts the changes within the epoch.
+	Seq uint64
+}
+
+// Compare returns a negative number if v is older than o, 0 if both are the same version, and a positive number if v is
+// newer.
+func (v Version) Compare(o Version) int {
+	return cmp.Or(cmp.Compare(v.Term, o.Term), cmp.Compare(v.Seq, o.Seq))
+}
+
+// String returns the version in the form that clients receive, <term>.<epoch>-<seq>. It is opaque to clients.
+func (v Version) String() string { return fmt.Sprintf("%d.%x-%d", v.Term, v.Epoch, v.Seq) }
 
 // Session describes a session.
 type Session struct {
@@ -57,7 +82,38 @@ type Session struct {
 type Phase string
 
 // Fresh reports whether the report may be served at a time.
-func (r *Report) Fresh(now time.Time) bool { return r.State != nil && now.Before(r.ExpiresAt) }
+func (r *Report) Fresh(now time.Time) bool { return r.HasState() && now.Before(r.ExpiresAt) }
+
+// HasState reports whether the State was not dropped.
+func (r *Report) HasState() bool { return r.LazyState != nil }
+
+// State returns the state of the cluster. It decodes the objects if nobody has read them for a while. The error is a
+// *StateError.
+func (r *Report) State() (*state.State, error) {
+	if !r.HasState() {
+		return nil, &StateError{Cluster: r.Cluster, Err: errDropped}
+	}
+	s, err := r.LazyState.State()
+	if err != nil {
+		return nil, &StateError{Cluster: r.Cluster, Err: err}
+	}
+	return s, nil
+}
+
+var errDropped = errors.New("the report has expired, and its objects were dropped")
+
+// StateError is the error of a report whose State cannot be read. It passes: the next report of a session that sees that
+// error starts with a complete snapshot.
+type StateError struct {
+	Cluster string
+	Err     error
+}
+
+func (e *StateError) Error() string {
+	return fmt.Sprintf("read the state of cluster %s: %v; the master requests all of it from the agent again, so try again in some seconds", e.Cluster, e.Err)
+}
+
+func (e *StateError) Unwrap() error { return e.Err }
 
 // Stale reports whether a section is out of date although reports arrive: it was observed more than
 // the TTL before the report was received. Usage has its own period, which may be longer than the
@@ -65,7 +121,7 @@ func (r *Report) Fresh(now time.Time) bool { return r.State != nil && now.Before
 // Partial) is fresh. A section that never had data is not stale; its error describes it. The State
 // must not be nil.
 func (r *Report) Stale() bool {
-	for name, s := range r.State.Sections {
+	for name, s := range r.Sections {
 		if StaleSection(state.SectionName(name), s, r.ReceivedAt, r.TTL) {
 			return true
 		}
@@ -84,16 +140,16 @@ func StaleSection(name state.SectionName, s state.Section, receivedAt time.Time,
 func (r *Report) ResourceVersion() string { return r.Version().String() }
 
 // Version returns the version by which a Store orders reports.
-func (r *Report) Version() cache.Version {
-	if r.State != nil {
-		return cache.Version{Term: r.Term, Epoch: r.State.Epoch, Seq: r.State.Seq}
+func (r *Report) Version() Version {
+	if r.HasState() {
+		return Version{Term: r.Term, Epoch: r.Epoch, Seq: r.Seq}
 	}
-	return cache.Version{Term: r.Term, Epoch: r.epoch, Seq: r.seq}
+	return r.dropped
 }
 
 // WithoutState returns a copy of the report without its State.
 func (r *Report) WithoutState() *Report {
-	version, c := r.Version(), *r
-	c.State, c.Size, c.epoch, c.seq = nil, 0, version.Epoch, version.Seq
+	c := *r
+	c.LazyState, c.Size, c.dropped = nil, 0, r.Version()
 	return &c
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/budget"
 	"rollcall.dev/rollcall/master/session/dial"
@@ -143,8 +142,8 @@ func (a *activeSession) readErrorEnd(m dial.Message) sessionEnd {
 
 // apply applies a part of a report. When a Bookmark has verified the report, it acknowledges it, and returns its
 // State. It returns a sessionEnd if the message cannot be applied.
-func (a *activeSession) apply(m dial.Message) (*state.State, *sessionEnd) {
-	s, err := a.receiver.Receive(m.Message, m.ReceivedAt)
+func (a *activeSession) apply(m dial.Message) (*wire.LazyState, *sessionEnd) {
+	l, err := a.receiver.Receive(m.Message, m.ReceivedAt)
 	switch {
 	case errors.Is(err, wire.ErrBudget):
 		e := overBudgetEnd(err)
@@ -158,7 +157,7 @@ func (a *activeSession) apply(m dial.Message) (*state.State, *sessionEnd) {
 		return nil, nil
 	}
 	a.TryWrite(&wire.Ack{Seq: bookmark.Seq})
-	return s, nil
+	return l, nil
 }
 
 // isLate reports whether a Bookmark was delayed much longer than the fastest message.
@@ -177,26 +176,26 @@ func (a *activeSession) acquireCPU(ctx context.Context) (release func(), err err
 	return a.sessions.limits.CPU.Acquire(ctx, 1, a.hasWaiters)
 }
 
-// compact returns a copy of s that also has its objects in compact form, some kilobytes instead of some
-// hundred. Decoding 300 containers again takes about a millisecond. A snapshot that was just received is kept
-// as its frames. On an error compact returns s.
-func (a *activeSession) compact(ctx context.Context, s *state.State) *state.State {
+// compact returns the received State with compact objects, some kilobytes instead of some hundred. They stay decoded
+// until they are evicted. Decoding 300 containers again takes about a millisecond. A snapshot that was just received is
+// kept as its frames. On an error compact returns l.
+func (a *activeSession) compact(ctx context.Context, l *wire.LazyState) *wire.LazyState {
 	if a.frames.frames != nil {
 		return a.receiver.CompactAs(a.sessions.codec, a.frames.frames)
 	}
-	if s.Compacted() == nil && !a.isExpensive() {
+	if !l.IsCompact() && !a.isExpensive() {
 		release, err := a.acquireCPU(ctx)
 		if err != nil {
-			return s
+			return l
 		}
 		defer release()
 	}
-	compacted, err := a.receiver.Compact(a.sessions.codec)
+	compact, err := a.receiver.Compact(a.sessions.codec)
 	if err != nil {
 		a.sessions.config.Log.Debug("cannot compact the objects", "cluster", a.cluster.Name, "error", err)
-		return s
+		return l
 	}
-	return compacted
+	return compact
 }
 
 // later returns the later of two times.

@@ -16,14 +16,14 @@ type countingStore struct {
 	calls atomic.Int64
 }
 
-func (c *countingStore) Load(ctx context.Context, cluster string, ttl time.Duration) (cache.Entry, error) {
+func (c *countingStore) Load(ctx context.Context, cluster string, ttl time.Duration) (*Report, error) {
 	c.calls.Add(1)
 	return c.Store.Load(ctx, cluster, ttl)
 }
 
-func (c *countingStore) Save(ctx context.Context, cluster string, e cache.Entry) error {
+func (c *countingStore) Save(ctx context.Context, r *Report) error {
 	c.calls.Add(1)
-	return c.Store.Save(ctx, cluster, e)
+	return c.Store.Save(ctx, r)
 }
 
 func (c *countingStore) NextTerm(ctx context.Context, cluster string) (uint64, error) {

@@ -10,7 +10,7 @@ import (
 
 	"rollcall.dev/rollcall/master/session/admission"
 
-	"rollcall.dev/rollcall/master/cache"
+	"rollcall.dev/rollcall/master/report"
 )
 
 // TestVersionsGrowAndNothingLeaksUnderRandomChanges runs readers against agents that fail at random, and
@@ -65,7 +65,7 @@ func TestVersionsGrowAndNothingLeaksUnderRandomChanges(t *testing.T) {
 // readAndCheck requests a report after each interval, and fails the test if it is not fresh or its version is
 // older than that of the one before.
 func (m *testMaster) readAndCheck(name string, interval time.Duration, done <-chan struct{}) {
-	var last cache.Version
+	var last report.Version
 	for {
 		select {
 		case <-done:

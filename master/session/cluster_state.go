@@ -186,7 +186,7 @@ func (c *clusterState) addInputs(in *inputs) Cluster {
 	c.dirty = false
 	in.blockedReason, in.mustRelease = c.blockedReason(), c.releaseErr != nil
 	in.demand, in.demandUntil = c.demand.at(in.now, c.spec)
-	if c.report != nil && c.report.State != nil {
+	if c.report != nil && c.report.HasState() {
 		in.hasReport, in.evictAt = true, c.report.ExpiresAt
 		if in.demand {
 			in.evictAt = in.evictAt.Add(cache.ResumeWindow)

@@ -15,10 +15,10 @@ func continuous(c *Cluster) { c.Continuous = true }
 func (m *testMaster) objectsEvicted(name string) bool {
 	m.t.Helper()
 	r, ok := m.sessions.LastReport(name)
-	if !ok || r.State == nil {
+	if !ok || !r.HasState() {
 		m.t.Fatalf("%s has no report with a State", name)
 	}
-	return r.State.ObjectsEvicted()
+	return !r.Decoded()
 }
 
 func TestClusterWithoutReadersIsCompacted(t *testing.T) {
@@ -30,10 +30,10 @@ func TestClusterWithoutReadersIsCompacted(t *testing.T) {
 		seq := a.change(3).Seq
 		m.advance(time.Second)
 		r, _ := m.sessions.LastReport("a")
-		wantEqual(t, "seq", r.State.Seq, seq)
+		wantEqual(t, "seq", r.Seq, seq)
 		m.advance(2 * time.Second)
 		wantEqual(t, "objects evicted after the change", m.objectsEvicted("a"), true)
-		if d := state.Diff(a.state(), m.get("a").State); len(d.Upserts)+len(d.Removes) > 0 {
+		if d := state.Diff(a.state(), stateOf(t, m.get("a"))); len(d.Upserts)+len(d.Removes) > 0 {
 			t.Errorf("the decoded State differs by %d upserts and %d removes", len(d.Upserts), len(d.Removes))
 		}
 	})
@@ -43,14 +43,14 @@ func TestClusterWithReadersStaysDecoded(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		a := m.addCluster("a", continuous)
 		// The first report may arrive before the request. Its objects stay compacted until they are read.
-		for range m.get("a").State.Pods() {
+		for range stateOf(t, m.get("a")).Pods() {
 		}
 		m.advance(10 * time.Second)
 		wantEqual(t, "objects evicted soon after a request", m.objectsEvicted("a"), false)
 		m.advance(decodedTTL)
 		wantEqual(t, "objects evicted after decodedTTL", m.objectsEvicted("a"), true)
 		release := m.sessions.Watch(t.Context(), "a")
-		for range m.get("a").State.Pods() {
+		for range stateOf(t, m.get("a")).Pods() {
 		}
 		m.advance(2 * decodedTTL)
 		wantEqual(t, "objects evicted while watched", m.objectsEvicted("a"), false)

@@ -30,6 +30,15 @@ func (d *demand) at(now time.Time, spec Cluster) (exists bool, end time.Time) {
 	return now.Before(d.until), d.until
 }
 
+// endAt returns when the demand ends. Demand that does not end by itself counts as a request at this time.
+func (d *demand) endAt(now time.Time, spec Cluster) time.Time {
+	exists, end := d.at(now, spec)
+	if exists && end.IsZero() {
+		return now.Add(demandTTL(spec))
+	}
+	return end
+}
+
 // hasReaders reports whether somebody waits for a report or watches.
 func (d *demand) hasReaders() bool { return d.waiters > 0 || d.watchers > 0 }
 

@@ -21,7 +21,7 @@ type pendingDial struct {
 	// session is the ID of the requested session, and base the State on which its first report may be based,
 	// or nil. baseSize is the memory of base in bytes.
 	session  string
-	base     *state.State
+	base     *wire.LazyState
 	baseSize int64
 	// releaseSummary releases the slot of a summary.
 	releaseSummary func()
@@ -64,7 +64,7 @@ func (w *worker) dialForSession(ctx context.Context) {
 	c.update(func() {
 		d.cluster = c.spec
 		if c.report != nil && !w.attempts.noBase {
-			d.base, d.baseSize = c.report.State, c.report.Size
+			d.base, d.baseSize = c.report.LazyState, c.report.Size
 		}
 		c.status.Session.Phase = Connecting
 	})

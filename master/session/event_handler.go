@@ -3,15 +3,15 @@ package session
 import (
 	"time"
 
-	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 )
 
 // EventHandler has callbacks for reports and ends of sessions. The callbacks for one cluster are
 // called in order, on the goroutine of its session, so they must return quickly and not block. Any
 // of them may be nil.
 type EventHandler struct {
-	// OnReport is called right after a report was published. r.State is set, but its objects may be
-	// compacted, so reading them may decode them. usage reports whether the report has a new usage reading.
+	// OnReport is called right after a report was published. r has a State, but its objects may be
+	// compact, so State may decode them. usage reports whether the report has a new usage reading.
 	OnReport func(r *Report, usage bool)
 	// OnSessionEnd is called when a session with at least one report has ended.
 	OnSessionEnd func(cluster string, at time.Time)
@@ -23,8 +23,8 @@ type EventHandler struct {
 // usageReading identifies a usage reading of a cluster.
 type usageReading struct{ epoch, n uint64 }
 
-// replace records the usage reading of s, and reports whether it is a new one.
-func (u *usageReading) replace(s *state.State) bool {
+// replace records the usage reading of a state, and reports whether it is a new one.
+func (u *usageReading) replace(s *wire.LazyState) bool {
 	if s.Usage == nil {
 		return false
 	}

@@ -27,7 +27,7 @@ func (n *eventLog) install(m *testMaster) {
 	m.config.EventHandlers = []EventHandler{{}, {
 		OnReport: func(r *Report, usage bool) {
 			if usage {
-				n.record("usage %d of %s", r.State.Usage.N, r.Cluster)
+				n.record("usage %d of %s", r.Usage.N, r.Cluster)
 			}
 			n.record("report of %s", r.Cluster)
 		},
@@ -79,7 +79,7 @@ func TestEventHandlersGetDecodedObjectsOfASnapshot(t *testing.T) {
 		m.config.EventHandlers = []EventHandler{{OnReport: func(r *Report, _ bool) {
 			mu.Lock()
 			defer mu.Unlock()
-			decoded = append(decoded, !r.State.ObjectsEvicted())
+			decoded = append(decoded, r.Decoded())
 		}}}
 	})
 }

@@ -42,7 +42,7 @@ func TestAgentKilledInASessionIsDialedAgain(t *testing.T) {
 			t.Errorf("got term %d after %d and session %s after %s, want new ones", r.Term, first.Term, r.Session.ID, first.Session.ID)
 		}
 		wantEqual(t, "sessions", a.sessionCount(), 2)
-		if base := a.request(1).Base; base == nil || base.Seq != first.State.Seq {
+		if base := a.request(1).Base; base == nil || base.Seq != first.Seq {
 			t.Errorf("base is %+v, want the last report", base)
 		}
 		m.wantReason("a", Succeeded)
@@ -107,7 +107,7 @@ func TestInvalidMessagesResyncThreeTimesThenBackOff(t *testing.T) {
 				if n := a.sessionCount(); n < 10 || n > 20 {
 					t.Errorf("got %d sessions in 2 min, want 10 to 20 with a growing back-off", n)
 				}
-				if again := m.sessions.cluster("a").report; again.State != nil && again.State.Count() != r.State.Count() {
+				if again := m.sessions.cluster("a").report; again.HasState() && again.Count() != r.Count() {
 					t.Error("an invalid message changed the report")
 				}
 				a.update(func() {
@@ -198,7 +198,7 @@ func TestLateReportsDoNotExtendFreshness(t *testing.T) {
 		if got, err := m.await("a", 0); !errors.Is(err, ErrNoReport) {
 			t.Errorf("got %v, %v, want ErrNoReport since all reports are late", got, err)
 		}
-		if r, _ := m.sessions.LastReport("a"); r.State.Seq != changed.Seq {
+		if r, _ := m.sessions.LastReport("a"); r.Seq != changed.Seq {
 			t.Error("the late report was not published")
 		}
 		m.wantPhase("a", Reporting)
@@ -230,7 +230,7 @@ func TestBaseIsKeptForAMinuteWhileThereIsDemand(t *testing.T) {
 				die <- struct{}{}
 				m.advance(tc.away)
 				r, _ := m.sessions.LastReport("a")
-				wantEqual(t, "State is kept", r.State != nil, tc.based)
+				wantEqual(t, "State is kept", r.HasState(), tc.based)
 				a.update(func() { a.admit = nil })
 				m.advance(31 * time.Second)
 				m.wantPhase("a", Reporting)

@@ -17,7 +17,7 @@ func TestFirstRequestDialsAndTheNextIsAHit(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		a := m.addCluster("a")
 		r := m.get("a")
-		wantEqual(t, "seq", r.State.Seq, a.state().Seq)
+		wantEqual(t, "seq", r.Seq, a.state().Seq)
 		wantEqual(t, "uid", r.UID, "uid-a")
 		wantEqual(t, "phase", r.Session.Phase, Reporting)
 		if again := m.get("a"); again != r {
@@ -78,7 +78,7 @@ func TestSessionExpiresAfterOneRequest(t *testing.T) {
 		}
 		m.advance(3 * time.Second)
 		m.wantIdle("a")
-		if r, ok := m.sessions.LastReport("a"); !ok || r.State != nil || r.Fresh(time.Now()) || r.Summary.Nodes.Total == 0 {
+		if r, ok := m.sessions.LastReport("a"); !ok || r.HasState() || r.Fresh(time.Now()) || r.Summary.Nodes.Total == 0 {
 			t.Errorf("after the TTL the report is %+v, want its summary only", r)
 		}
 		m.get("a")
@@ -196,8 +196,8 @@ func TestEveryReportIsPublished(t *testing.T) {
 		changed := a.change(3)
 		m.advance(time.Second)
 		third := m.get("a")
-		wantEqual(t, "seq", third.State.Seq, changed.Seq)
-		wantEqual(t, "count", third.State.Count(), changed.Count())
+		wantEqual(t, "seq", third.Seq, changed.Seq)
+		wantEqual(t, "count", third.Count(), changed.Count())
 		if third.ResourceVersion() == first.ResourceVersion() {
 			t.Error("the version did not change")
 		}

@@ -46,7 +46,7 @@ func TestAgentCannotReportForAnotherCluster(t *testing.T) {
 				}
 				m.advance(5 * time.Second)
 				if r, ok := m.sessions.LastReport("b"); ok {
-					t.Errorf("b has a report of %d objects, want none", r.State.Count())
+					t.Errorf("b has a report of %d objects, want none", r.Count())
 				}
 				if status := m.sessions.Status("b"); status.Summary != nil {
 					t.Errorf("b has the summary %+v, want none", status.Summary)

@@ -248,7 +248,7 @@ func TestClusterAboveItsShareIsEvicted(t *testing.T) {
 		if !strings.Contains(status.Message, budget.TotalFlag) {
 			t.Errorf("message is %q, want it to name the flag", status.Message)
 		}
-		if r, ok := m.sessions.LastReport("hostile"); ok && r.State != nil {
+		if r, ok := m.sessions.LastReport("hostile"); ok && r.HasState() {
 			t.Error("the State of the cluster above its share was not dropped")
 		}
 		for range 60 {
@@ -271,8 +271,8 @@ func TestStatesOfTheSameSizeAllFit(t *testing.T) {
 		}
 		m.advance(20 * time.Second)
 		for i := range 5 {
-			if r := m.get(clusterName(i)); r.State.Len(state.KindPod) != 200 {
-				t.Errorf("%s has %d pods, want 200", clusterName(i), r.State.Len(state.KindPod))
+			if r := m.get(clusterName(i)); stateOf(t, r).Len(state.KindPod) != 200 {
+				t.Errorf("%s has %d pods, want 200", clusterName(i), stateOf(t, r).Len(state.KindPod))
 			}
 		}
 		t.Logf("5 clusters take %d KiB", m.config.Budget.Used()>>10)

@@ -50,10 +50,10 @@ func FuzzAgentMessages(f *testing.F) {
 			r, err := m.await("a", 15*time.Second)
 			var unreachable *UnreachableError
 			switch {
-			case err == nil && r.State == nil:
+			case err == nil && !r.HasState():
 				t.Error("got a report without a State")
-			case err == nil && r.State.Count() != countOf(r.State):
-				t.Errorf("the State has %d objects, but its Count is %d", countOf(r.State), r.State.Count())
+			case err == nil && r.Count() != countOf(stateOf(t, r)):
+				t.Errorf("the State has %d objects, but its Count is %d", countOf(stateOf(t, r)), r.Count())
 			case err != nil && !errors.Is(err, ErrNoReport) && !errors.As(err, &unreachable):
 				t.Errorf("await: %v", err)
 			}

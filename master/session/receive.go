@@ -59,37 +59,42 @@ func (w *worker) handleReport(ctx context.Context, m dial.Message) {
 		}
 		defer release()
 	}
-	s, end := a.apply(m)
-	switch {
-	case end != nil:
-		w.endSession(*end)
-	case s != nil:
-		w.handleState(ctx, s, m)
+	l, end := a.apply(m)
+	if end == nil && l != nil {
+		end = w.handleState(ctx, l, m)
 		a.frames = snapshotFrames{}
 		w.cluster.commitSize(a.receiver.Size())
+	}
+	if end != nil {
+		w.endSession(*end)
 	}
 }
 
 // handleState publishes a complete State. Its objects are compacted if nobody needs them.
-func (w *worker) handleState(ctx context.Context, s *state.State, m dial.Message) {
-	r := w.newReport(s, m.ReceivedAt, w.active.isLate(m))
-	if r == nil {
-		return
+func (w *worker) handleState(ctx context.Context, l *wire.LazyState, m dial.Message) *sessionEnd {
+	r, err := w.newReport(l, m.ReceivedAt, w.active.isLate(m))
+	if err != nil {
+		e := resyncEnd(err)
+		return &e
 	}
-	compact := w.cluster.shouldCompact(s, m.ReceivedAt, w.active.reports == 0)
+	if r == nil {
+		return nil
+	}
+	compact := w.cluster.shouldCompact(l, m.ReceivedAt, w.active.reports == 0)
 	if compact {
-		r.State = w.active.compact(ctx, s)
+		r.LazyState = w.active.compact(ctx, l)
 	}
 	r.Size = w.active.receiver.EvictedSize()
 	w.publish(ctx, r)
 	if compact {
-		r.State.EvictObjects()
+		r.Evict()
 	}
+	return nil
 }
 
 // newReport returns the report for a State. A late report does not extend freshness: it expires with the
 // report before it. If there is none, newReport returns nil.
-func (w *worker) newReport(s *state.State, at time.Time, late bool) *Report {
+func (w *worker) newReport(l *wire.LazyState, at time.Time, late bool) (*Report, error) {
 	a, c := w.active, w.cluster
 	info := a.info
 	info.Phase = Reporting
@@ -99,15 +104,17 @@ func (w *worker) newReport(s *state.State, at time.Time, late bool) *Report {
 	}
 	var prev *Report
 	var ignore []state.Ignore
-	c.read(func() { prev, ignore = c.report, c.spec.Ignore })
+	c.read(func() { prev, ignore, r.DemandUntil = c.report, c.spec.Ignore, c.demand.endAt(at, c.spec) })
 	if late {
 		if prev == nil {
-			return nil
+			return nil, nil
 		}
 		r.ReceivedAt, r.ExpiresAt, r.TTL = prev.ReceivedAt, prev.ExpiresAt, prev.TTL
 	}
-	setState(r, prev, s, ignore, at)
-	return r
+	if err := setState(r, prev, l, ignore, at); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // publish publishes a report, calls the event handlers and passes it to the Store.
@@ -124,31 +131,20 @@ func (w *worker) publish(ctx context.Context, r *Report) {
 		}
 		c.publish(r)
 	})
-	w.sessions.notifyReport(r, w.attempts.usage.replace(r.State))
-	w.storeWriter(ctx).Save(storeEntry(r, c.demandEnd(r.ReceivedAt)), a.Grant.Period)
+	w.sessions.notifyReport(r, w.attempts.usage.replace(r.LazyState))
+	w.storeWriter(ctx).Save(r, a.Grant.Period)
 }
 
-// demandEnd returns when the current demand ends.
-func (c *clusterState) demandEnd(now time.Time) time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	demand, until := c.demand.at(now, c.spec)
-	if demand && until.IsZero() {
-		return now.Add(demandTTL(c.spec))
-	}
-	return until
-}
-
-// shouldCompact reports whether the objects of s are to be compacted: the cluster has no readers, and the
+// shouldCompact reports whether the objects of l are to be compacted: the cluster has no readers, and the
 // report changed no object or is the first of the session. A cluster that changes with every report would
 // otherwise be compacted and decoded each time.
-func (c *clusterState) shouldCompact(s *state.State, now time.Time, first bool) bool {
+func (c *clusterState) shouldCompact(l *wire.LazyState, now time.Time, first bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.demand.recent(now) {
 		return false
 	}
-	return first || c.report != nil && c.report.State != nil && c.report.State.SameObjects(s)
+	return first || c.report != nil && c.report.HasState() && c.report.ObjectsID() == l.ObjectsID()
 }
 
 // abortSession ends the session of a silent agent, or one that outlived its duration. If a message is

@@ -80,7 +80,7 @@ func TestMasterRestartsFromRedisAndRunsWithoutIt(t *testing.T) {
 	first := startRedisMaster(t, r, a, server.URL())
 	first.get(t)
 	a.change(5)
-	cachetest.Eventually(t, "the change is reported", func() bool { return first.get(t).State.Seq == a.state().Seq })
+	cachetest.Eventually(t, "the change is reported", func() bool { return first.get(t).Seq == a.state().Seq })
 	before := first.get(t)
 	first.stop()
 
@@ -89,7 +89,7 @@ func TestMasterRestartsFromRedisAndRunsWithoutIt(t *testing.T) {
 	defer func() { second.stop() }()
 	restored := second.get(t)
 	wantSameUnderANewTerm(t, restored, before)
-	cachetest.WantState(t, restored.State, before.State)
+	cachetest.WantState(t, restored, stateOf(t, before))
 	if off := restored.ExpiresAt.Sub(before.ExpiresAt).Abs(); off > 2*time.Second {
 		t.Errorf("the restored report expires %s off", off)
 	}
@@ -98,11 +98,11 @@ func TestMasterRestartsFromRedisAndRunsWithoutIt(t *testing.T) {
 	closed.Store(false)
 	cachetest.Eventually(t, "reports arrive without Redis", func() bool { return second.get(t).Term > before.Term })
 	a.change(5)
-	cachetest.Eventually(t, "the change is reported without Redis", func() bool { return second.get(t).State.Seq == a.state().Seq })
+	cachetest.Eventually(t, "the change is reported without Redis", func() bool { return second.get(t).Seq == a.state().Seq })
 	server.Start()
 	cachetest.Eventually(t, "Redis has the last report again", func() bool {
 		e, err := second.store.Load(t.Context(), "a", time.Minute)
-		return err == nil && e.State.Seq == a.state().Seq
+		return err == nil && e.Seq == a.state().Seq
 	})
 	second.stop()
 	if n := strings.Count(second.log.String(), "redis"); n < 2 {

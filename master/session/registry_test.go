@@ -139,7 +139,7 @@ func TestChangedClusterGetsANewSessionWithABase(t *testing.T) {
 		wantEqual(t, "last end reason", m.sessions.Status("a").LastEndReason, endChanged)
 		wantEqual(t, "sessions", a.sessionCount(), 2)
 		wantEqual(t, "period", a.request(1).Period, 2*time.Second)
-		if b := a.request(1).Base; b == nil || b.Seq != r.State.Seq {
+		if b := a.request(1).Base; b == nil || b.Seq != r.Seq {
 			t.Errorf("base is %+v, want the last report", b)
 		}
 		m.wantPhase("a", Reporting)

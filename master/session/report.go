@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/report"
 )
 
@@ -15,14 +16,22 @@ type Report = report.Report
 type Info = report.Session
 
 // setState sets the State of a new report and everything derived from it. It reuses the Summary of the report before
-// it, which may be nil, if the objects are equal, since a Summary walks over all of them.
-func setState(r, prev *Report, s *state.State, ignore []state.Ignore, now time.Time) {
-	r.State, r.Ignore, r.ObservedAt = s, ignore, observedAt(s.Sections)
-	if prev != nil && prev.State != nil && slices.Equal(prev.Ignore, ignore) {
-		r.Summary = state.Resummarize(prev.Summary, prev.State, s, now, ignore...)
-		return
+// it, which may be nil, if the objects are the same, since a Summary walks over all of them. The error is a
+// *report.StateError.
+func setState(r, prev *Report, l *wire.LazyState, ignore []state.Ignore, now time.Time) error {
+	r.LazyState, r.Ignore, r.ObservedAt = l, ignore, observedAt(l.Sections)
+	if prev != nil && prev.HasState() && l.ObjectsID() == prev.ObjectsID() && slices.Equal(prev.Ignore, ignore) {
+		if sum, ok := state.Resummarize(prev.Summary, &prev.Sections, &l.Sections, l.Usage, l.NodeSlots, now); ok {
+			r.Summary = sum
+			return nil
+		}
+	}
+	s, err := r.State()
+	if err != nil {
+		return err
 	}
 	r.Summary = state.Summarize(s, now, ignore...)
+	return nil
 }
 
 // observedAt returns the last time at which a summary is known to have been true.

@@ -5,8 +5,7 @@ import (
 	"context"
 	"time"
 
-	"rollcall.dev/rollcall/api/state"
-	"rollcall.dev/rollcall/master/cache"
+	"rollcall.dev/rollcall/master/report"
 )
 
 // prepare is the first step of a worker. It waits for its turn at a master's start, and loads the report that
@@ -23,10 +22,10 @@ func (c *clusterState) prepare(ctx context.Context) {
 		return
 	}
 	defer c.commitReportSize()
-	if e, err := c.sessions.store.Load(ctx, c.name, spec.CacheTTL, c.hasWaiters); err == nil {
-		// The process that wrote the entry may have shown later reports to its readers before it was killed.
+	if stored, err := c.sessions.store.Load(ctx, c.name, spec.CacheTTL, c.hasWaiters); err == nil {
+		// The process that wrote the report may have shown later ones to its readers before it was killed.
 		// With a new term this older report counts as newer than those.
-		c.restore(clampTimes(e, spec, time.Now()), c.sessions.store.NextTerm(ctx, c.name))
+		c.restore(stored, c.sessions.store.NextTerm(ctx, c.name))
 	}
 }
 
@@ -37,13 +36,14 @@ func (c *clusterState) skipStartupDelay() bool {
 	return c.demand.hasReaders() || time.Now().Before(c.demand.until) || c.blockedReason() != ""
 }
 
-// clampTimes limits the times of an entry to what a session with this spec can have. Anybody with write
-// access to Redis could otherwise have a cluster dialed for years.
-func clampTimes(e cache.Entry, spec Cluster, now time.Time) cache.Entry {
-	e.StartedAt = earlier(e.StartedAt, now)
-	e.SessionExpiresAt = earlier(e.SessionExpiresAt, now.Add(spec.SessionDuration))
-	e.DemandUntil = earlier(e.DemandUntil, now.Add(demandTTL(spec)))
-	return e
+// restoredReport returns a report of the Store under a new term. It limits the times of the report to what a session
+// with this spec can have. Anybody with write access to Redis could otherwise have a cluster dialed for years.
+func restoredReport(stored *Report, term uint64, spec Cluster, now time.Time) *Report {
+	r := *stored
+	r.Term, r.Stored = term, true
+	r.Session = Info{ID: r.Session.ID, Phase: Idle, StartedAt: earlier(r.Session.StartedAt, now), ExpiresAt: earlier(r.Session.ExpiresAt, now.Add(spec.SessionDuration))}
+	r.DemandUntil = earlier(r.DemandUntil, now.Add(demandTTL(spec)))
+	return &r
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -53,32 +53,30 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// restore publishes an entry of the Store. If it has expired, it is only the base of the next session. If
-// this process had no report before, restore also takes over the entry's demand.
-func (c *clusterState) restore(e cache.Entry, term uint64) {
+// restore publishes a report of the Store. If it has expired, it is only the base of the next session. If
+// this process had no report before, restore also takes over the report's demand.
+func (c *clusterState) restore(stored *Report, term uint64) {
 	now := time.Now()
-	r := &Report{
-		Cluster: c.name, UID: e.UID, KubernetesVersion: e.KubernetesVersion, AgentVersion: e.AgentVersion, Term: term,
-		ReceivedAt: e.ReceivedAt, ExpiresAt: e.ExpiresAt, TTL: e.ExpiresAt.Sub(e.ReceivedAt), Stored: true,
-		Session: Info{ID: e.SessionID, Phase: Idle, StartedAt: e.StartedAt, ExpiresAt: e.SessionExpiresAt},
-		Size:    e.Size,
-	}
-	var ignore []state.Ignore
-	c.read(func() { ignore = c.spec.Ignore })
-	setState(r, nil, e.State, ignore, now)
-	c.update(func() { c.restoreLocked(e, r, now) })
-}
-
-func (c *clusterState) restoreLocked(e cache.Entry, r *Report, now time.Time) {
-	if !c.shouldRestore(e, now) {
+	var spec Cluster
+	c.read(func() { spec = c.spec })
+	r := restoredReport(stored, term, spec, now)
+	if err := setState(r, nil, stored.LazyState, spec.Ignore, now); err != nil {
+		c.sessions.config.Log.Warn("cannot read the report in the store; the next session starts with a complete snapshot", "cluster", c.name, "error", err)
 		return
 	}
-	c.attempts.uid = e.UID
+	c.update(func() { c.restoreLocked(r, stored.Version(), now) })
+}
+
+func (c *clusterState) restoreLocked(r *Report, stored report.Version, now time.Time) {
+	if !c.shouldRestore(r, stored, now) {
+		return
+	}
+	c.attempts.uid = r.UID
 	if c.report == nil {
-		c.demand.extend(e.DemandUntil)
+		c.demand.extend(r.DemandUntil)
 	}
 	if c.demand.waiters == 0 {
-		r.State = r.State.WithoutObjects()
+		r.Evict()
 	}
 	if r.ObservedAt.Before(c.status.ObservedAt) { // there was a summary since
 		c.report = r
@@ -88,25 +86,16 @@ func (c *clusterState) restoreLocked(e cache.Entry, r *Report, now time.Time) {
 	c.publish(r)
 }
 
-// shouldRestore reports whether an entry is of the expected cluster, and newer than the current report. An
-// entry of the same version is restored if the State of the current report was dropped and the entry is
-// fresh. c.mu must be held.
-func (c *clusterState) shouldRestore(e cache.Entry, now time.Time) bool {
-	if expected := cmp.Or(c.spec.ExpectedUID, c.attempts.uid); expected != "" && expected != e.UID {
+// shouldRestore reports whether a report, which is stored under a version, is of the expected cluster, and newer than
+// the current report. A report of the same version is restored if the State of the current one was dropped and the stored
+// one is fresh. c.mu must be held.
+func (c *clusterState) shouldRestore(r *Report, stored report.Version, now time.Time) bool {
+	if expected := cmp.Or(c.spec.ExpectedUID, c.attempts.uid); expected != "" && expected != r.UID {
 		return false
 	}
 	if c.report == nil {
 		return true
 	}
-	order := e.Version().Compare(c.report.Version())
-	return order > 0 || order == 0 && c.report.State == nil && now.Before(e.ExpiresAt)
-}
-
-// storeEntry returns the report as an entry of the Store.
-func storeEntry(r *Report, demandUntil time.Time) cache.Entry {
-	return cache.Entry{
-		Term: r.Term, State: r.State, Size: r.Size, UID: r.UID, KubernetesVersion: r.KubernetesVersion, AgentVersion: r.AgentVersion,
-		SessionID: r.Session.ID, StartedAt: r.Session.StartedAt, SessionExpiresAt: r.Session.ExpiresAt,
-		ReceivedAt: r.ReceivedAt, ExpiresAt: r.ExpiresAt, DemandUntil: demandUntil,
-	}
+	order := stored.Compare(c.report.Version())
+	return order > 0 || order == 0 && !c.report.HasState() && now.Before(r.ExpiresAt)
 }

@@ -117,7 +117,7 @@ func (s *Status) lastIdentity(name string) *wire.Identity {
 // setReport records the summary of a report, and what it says of the agent.
 func (s *Status) setReport(r *Report) {
 	s.setSummary(&r.Summary, r.ObservedAt, r.ReceivedAt)
-	s.setStale(r.State.Sections, r.ReceivedAt, r.TTL)
+	s.setStale(r.Sections, r.ReceivedAt, r.TTL)
 	s.UID, s.AgentVersion, s.KubernetesVersion = r.UID, r.AgentVersion, r.KubernetesVersion
 }
 

@@ -25,7 +25,7 @@ type recordingStore struct {
 	err       error
 }
 
-func (w *recordingStore) Save(ctx context.Context, cluster string, e cache.Entry) error {
+func (w *recordingStore) Save(ctx context.Context, r *Report) error {
 	w.mu.Lock()
 	w.saves = append(w.saves, time.Now())
 	w.active++
@@ -43,19 +43,19 @@ func (w *recordingStore) Save(ctx context.Context, cluster string, e cache.Entry
 	if broken != nil {
 		return broken
 	}
-	return w.Store.Save(ctx, cluster, e)
+	return w.Store.Save(ctx, r)
 }
 
-func (w *recordingStore) Load(ctx context.Context, cluster string, ttl time.Duration) (cache.Entry, error) {
+func (w *recordingStore) Load(ctx context.Context, cluster string, ttl time.Duration) (*Report, error) {
 	w.mu.Lock()
 	w.loads++
 	delay, broken := w.delay, w.err
 	w.mu.Unlock()
 	if err := sleep(ctx, delay); err != nil {
-		return cache.Entry{}, err
+		return nil, err
 	}
 	if broken != nil {
-		return cache.Entry{}, broken
+		return nil, broken
 	}
 	return w.Store.Load(ctx, cluster, ttl)
 }
@@ -119,7 +119,7 @@ func TestRestartedMasterServesFromTheStoreAndResumes(t *testing.T) {
 		close(hang)
 		m.advance(time.Second)
 		after := m.get("a")
-		if b := a.request(1).Base; b == nil || b.Seq != before.State.Seq {
+		if b := a.request(1).Base; b == nil || b.Seq != before.Seq {
 			t.Errorf("the new session's base is %+v, want the stored report", b)
 		}
 		if after.Term <= before.Term {
@@ -140,10 +140,10 @@ func TestRestartedMasterResumesFromAnExpiredReport(t *testing.T) {
 		m.config.Metrics = nil
 		m.start()
 		after := m.get("a")
-		if b := a.request(1).Base; b == nil || b.Seq != before.State.Seq {
-			t.Errorf("the new session's base is %+v, want seq %d", b, before.State.Seq)
+		if b := a.request(1).Base; b == nil || b.Seq != before.Seq {
+			t.Errorf("the new session's base is %+v, want seq %d", b, before.Seq)
 		}
-		wantEqual(t, "seq", after.State.Seq, a.state().Seq)
+		wantEqual(t, "seq", after.Seq, a.state().Seq)
 		if !after.ReceivedAt.After(before.ExpiresAt) || after.Session.Phase != Reporting {
 			t.Errorf("got a report received at %s in the phase %s, want one received after %s", after.ReceivedAt, after.Session.Phase, before.ExpiresAt)
 		}
@@ -233,8 +233,8 @@ func TestReportsAreSavedOncePerPeriodAndOneAtATime(t *testing.T) {
 		}
 		m.stop()
 		e, err := store.Store.Load(context.Background(), "a", time.Hour)
-		if err != nil || e.State.Seq != a.state().Seq {
-			t.Errorf("the stored State is %v, want seq %d; error: %v", e.State, a.state().Seq, err)
+		if err != nil || e.Seq != a.state().Seq {
+			t.Errorf("the stored report is %+v, want seq %d; error: %v", e, a.state().Seq, err)
 		}
 		m.config.Metrics = nil
 		m.start()
@@ -299,8 +299,8 @@ func TestStoreIsLoadedOnlyWithoutAReport(t *testing.T) {
 // saved the report may have shown newer ones, so the restored report must count as newer than those.
 func wantSameUnderANewTerm(t *testing.T, got, before *Report) {
 	t.Helper()
-	wantEqual(t, "epoch", got.State.Epoch, before.State.Epoch)
-	wantEqual(t, "seq", got.State.Seq, before.State.Seq)
+	wantEqual(t, "epoch", got.Epoch, before.Epoch)
+	wantEqual(t, "seq", got.Seq, before.Seq)
 	if got.Term <= before.Term {
 		t.Errorf("term %d is not above %d", got.Term, before.Term)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
+	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/master/cache"
 )
 
@@ -220,6 +221,15 @@ func (m *testMaster) wantIdle(name string) {
 	if c.running {
 		m.t.Fatalf("the worker of %s still runs", name)
 	}
+}
+
+func stateOf(t testing.TB, r *Report) *state.State {
+	t.Helper()
+	s, err := r.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func wantEqual[T comparable](t *testing.T, what string, got, want T) {

@@ -13,6 +13,7 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/test/golden"
 )
 
@@ -29,7 +30,7 @@ func goldenBatches() (all []*Batch) {
 		if usage {
 			cluster.Sample(state.TimeOf(at) - 2)
 		}
-		e := event{cluster: "prod", at: at, state: cluster.State, counts: state.Summarize(cluster.State, at), usage: usage}
+		e := event{cluster: "prod", at: at, state: wire.NewLazyState(cluster.State), counts: state.Summarize(cluster.State, at), usage: usage}
 		all = append(all, b.batchesOf(e)...)
 	}
 	report(true)

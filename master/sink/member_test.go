@@ -11,6 +11,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/heapster"
 )
 
@@ -90,13 +91,13 @@ func (m *member) report(cluster string, seconds int, cpu int64) event {
 }
 
 func (m *member) again(cluster string, seconds int, usage bool) event {
-	return event{cluster: cluster, at: at(seconds), state: m.state, counts: state.Summarize(m.state, at(seconds)), usage: usage}
+	return event{cluster: cluster, at: at(seconds), state: wire.NewLazyState(m.state), counts: state.Summarize(m.state, at(seconds)), usage: usage}
 }
 
 // trackers makes batches as the batcher does, without a goroutine.
 type trackers map[string]*clusterTracker
 
-func (b trackers) batchesOf(n event) []*Batch { return batchesOf(b, n) }
+func (b trackers) batchesOf(n event) []*Batch { return (&Sinks{}).batchesOf(b, n) }
 
 // format formats a batch as text: the series, and the CPU time at seconds since t0.
 func format(b *Batch) string {

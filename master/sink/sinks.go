@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 )
 
 const (
@@ -35,6 +36,7 @@ type Config struct {
 type Sinks struct {
 	workers []*worker
 	metrics *metrics
+	log     *slog.Logger
 	events  chan event
 
 	mu          sync.Mutex
@@ -46,7 +48,7 @@ type Sinks struct {
 type event struct {
 	cluster string
 	at      time.Time
-	state   *state.State
+	state   *wire.LazyState
 	counts  state.Summary
 	usage   bool
 	removed bool
@@ -55,7 +57,7 @@ type event struct {
 // New returns Sinks that send nothing until Run is called. Its errors name a URL by its
 // position, since the URL may contain a secret.
 func New(c Config) (*Sinks, error) {
-	s := &Sinks{metrics: newMetrics(c.Metrics), events: make(chan event, eventBuffer), lastReports: map[string]time.Time{}}
+	s := &Sinks{metrics: newMetrics(c.Metrics), log: c.Log, events: make(chan event, eventBuffer), lastReports: map[string]time.Time{}}
 	var errs []error
 	names := map[string]bool{}
 	for i, rawURL := range c.URLs {
@@ -85,7 +87,7 @@ func Validate(urls []string) error {
 // Report enqueues a report. usage is true if the report has a reading of usage that no
 // earlier report had. It never blocks: if the buffer is full, the report is dropped and
 // counted as missed.
-func (s *Sinks) Report(cluster string, st *state.State, counts state.Summary, at time.Time, usage bool) {
+func (s *Sinks) Report(cluster string, st *wire.LazyState, counts state.Summary, at time.Time, usage bool) {
 	if s.due(cluster, at, usage) {
 		s.enqueue(event{cluster: cluster, at: at, state: st, counts: counts, usage: usage})
 	}
@@ -147,10 +149,10 @@ func (s *Sinks) runBatcher(ctx context.Context) {
 	for {
 		select {
 		case e := <-s.events:
-			s.fanOut(batchesOf(trackers, e))
+			s.fanOut(s.batchesOf(trackers, e))
 		case <-ctx.Done():
 			for len(s.events) > 0 {
-				s.fanOut(batchesOf(trackers, <-s.events))
+				s.fanOut(s.batchesOf(trackers, <-s.events))
 			}
 			return
 		}
@@ -168,7 +170,7 @@ func (s *Sinks) fanOut(batches []*Batch) {
 
 // batchesOf updates the tracker of an event's cluster, and returns the batches that the
 // event causes.
-func batchesOf(trackers map[string]*clusterTracker, e event) []*Batch {
+func (s *Sinks) batchesOf(trackers map[string]*clusterTracker, e event) []*Batch {
 	t := trackers[e.cluster]
 	switch {
 	case e.removed:
@@ -182,5 +184,9 @@ func batchesOf(trackers map[string]*clusterTracker, e event) []*Batch {
 		t = &clusterTracker{}
 		trackers[e.cluster] = t
 	}
-	return t.report(&e)
+	batches, err := t.report(&e)
+	if err != nil {
+		s.log.Warn("a report is not sent to the sinks", "cluster", e.cluster, "error", err)
+	}
+	return batches
 }

@@ -11,8 +11,9 @@ import (
 
 // clusterTracker holds what the batcher needs to make the batches of one cluster.
 type clusterTracker struct {
-	// last is the last State, without its objects. inventory is made from it.
-	last      *state.State
+	// epoch and objects identify the objects that inventory is made from.
+	epoch     uint64
+	objects   state.ObjectsID
 	inventory *heapster.Inventory
 	cpuTimes  []series.CPUTime // by slot
 	usage     *state.Usage
@@ -21,12 +22,15 @@ type clusterTracker struct {
 
 // report returns the batches of a report: one of the objects that were removed since the
 // last report, if any, and one of the objects that exist.
-func (t *clusterTracker) report(e *event) []*Batch {
+func (t *clusterTracker) report(e *event) ([]*Batch, error) {
 	var batches []*Batch
-	if t.last == nil || t.last.Epoch != e.state.Epoch || !t.last.SameObjects(e.state) {
-		batches = t.updateInventory(e)
+	if t.inventory == nil || t.epoch != e.state.Epoch || t.objects != e.state.ObjectsID() {
+		s, err := e.state.State()
+		if err != nil {
+			return nil, err
+		}
+		batches = t.updateInventory(e, s)
 	}
-	t.last = e.state.WithoutObjects()
 	var usage *state.Usage
 	if e.usage {
 		usage = e.state.Usage
@@ -37,7 +41,7 @@ func (t *clusterTracker) report(e *event) []*Batch {
 	return append(batches, &Batch{
 		Cluster: e.cluster, At: t.nextTimestamp(e.at), Counts: &counts,
 		inventory: t.inventory, usage: usage, totals: t.integrate(usage, e.at),
-	})
+	}), nil
 }
 
 // nextTimestamp returns the time of the next batch: at in whole milliseconds, or one
@@ -53,8 +57,8 @@ func (t *clusterTracker) nextTimestamp(at time.Time) time.Time {
 
 // updateInventory replaces the inventory. It returns a batch of the objects that were
 // removed, if any.
-func (t *clusterTracker) updateInventory(e *event) []*Batch {
-	old, next := t.inventory, heapster.NewInventory(e.state)
+func (t *clusterTracker) updateInventory(e *event, s *state.State) []*Batch {
+	old, next := t.inventory, heapster.NewInventory(s)
 	if old == nil {
 		old = &heapster.Inventory{}
 	}
@@ -66,7 +70,7 @@ func (t *clusterTracker) updateInventory(e *event) []*Batch {
 			return object
 		},
 	}
-	restarted := t.last != nil && t.last.Epoch != e.state.Epoch
+	restarted := t.inventory != nil && t.epoch != s.Epoch
 	var cpuTimes []series.CPUTime
 	for i := range next.NumSeries() {
 		object, slot := next.Series(i)
@@ -85,7 +89,7 @@ func (t *clusterTracker) updateInventory(e *event) []*Batch {
 	if len(removed) > 0 {
 		batches = append(batches, &Batch{Cluster: e.cluster, At: t.nextTimestamp(e.at), Ended: true, inventory: old.Only(removed), usage: t.usage})
 	}
-	t.inventory, t.cpuTimes = next, cpuTimes
+	t.inventory, t.cpuTimes, t.epoch, t.objects = next, cpuTimes, s.Epoch, e.state.ObjectsID()
 	return batches
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/report"
 )
 
@@ -119,7 +120,7 @@ func BenchmarkWatchedChange(b *testing.B) {
 	b.ReportAllocs()
 	for restarts := int32(1); b.Loop(); restarts++ {
 		r = edited(r, func(r *report.Report) {
-			r.State = restarted(b, r.State, restarts)
+			r.LazyState = wire.NewLazyState(restarted(b, stateOfReport(b, r), restarts))
 			r.ReceivedAt = received.Add(time.Duration(restarts) * 100 * time.Millisecond)
 		})
 		if _, _, err := log.Refresh(r.ReceivedAt, look); err != nil {
@@ -130,6 +131,15 @@ func BenchmarkWatchedChange(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func stateOfReport(b *testing.B, r *report.Report) *state.State {
+	b.Helper()
+	s, err := r.State()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return s
 }
 
 // restarted returns the state with five containers whose restart count is restarts.

@@ -14,13 +14,19 @@ import (
 type changeSet struct {
 	before, after *ClusterView
 	scopedEvents
-	rows func() changedRows
+	rows func() (changedRows, error)
 }
 
 func newChangeSet(before, after *ClusterView) *changeSet {
 	cs := &changeSet{before: before, after: after}
 	cs.scopedEvents = scopedEvents{cluster: after.Cluster, from: before.ResourceVersion, to: after.ResourceVersion, encode: cs.encode}
-	cs.rows = sync.OnceValue(func() changedRows { return diffRows(before.rows, after.rows) })
+	cs.rows = sync.OnceValues(func() (changedRows, error) {
+		sides, err := cs.sides()
+		if err != nil {
+			return changedRows{}, err
+		}
+		return diffRows(sides[0], sides[1]), nil
+	})
 	return cs
 }
 
@@ -35,7 +41,7 @@ const (
 // size estimates how many bytes are kept for the change alone.
 func (cs *changeSet) size() int64 {
 	n := cs.bytes.Load()
-	before, after := cs.before.State, cs.after.State
+	before, after := cs.before, cs.after
 	if before.Usage != nil && before.Usage != after.Usage {
 		n += int64(len(before.Usage.BySlot)) * estimatedUsageBytes
 	}
@@ -49,10 +55,18 @@ func (cs *changeSet) size() int64 {
 
 // encode returns the events of the change in a scope, as lines.
 func (cs *changeSet) encode(s Scope) ([]byte, error) {
-	sides := [2]rowEncoder{s.rows(cs.before.rows), s.rows(cs.after.rows)}
+	changed, err := cs.rows()
+	if err != nil {
+		return nil, err
+	}
+	sides, err := cs.sides()
+	if err != nil {
+		return nil, err
+	}
+	scoped := [2]rowEncoder{s.rows(sides[0]), s.rows(sides[1])}
 	var events []event
-	for _, c := range cs.rows().inScope(&s, cs.before.rows, cs.after.rows) {
-		if e := c.event(&s, sides); e.eventType != "" {
+	for _, c := range changed.inScope(&s, sides[0], sides[1]) {
+		if e := c.event(&s, scoped); e.eventType != "" {
 			events = append(events, e)
 		}
 	}
@@ -63,10 +77,23 @@ func (cs *changeSet) encode(s Scope) ([]byte, error) {
 	return encodeEvents(append(events, more...), cs.from, cs.to), nil
 }
 
+// sides returns the row encoders before and after the change.
+func (cs *changeSet) sides() (sides [2]rowEncoder, err error) {
+	if sides[0], err = cs.before.rows(); err != nil {
+		return sides, err
+	}
+	sides[1], err = cs.after.rows()
+	return sides, err
+}
+
 // clusterEvents returns the events about the cluster as a whole: Usage, Summary and Session.
 func (cs *changeSet) clusterEvents(s *Scope) ([]event, error) {
 	var events []event
-	if usage := encodeUsage(s, cs.before, cs.after); usage != nil {
+	usage, err := encodeUsage(s, cs.before, cs.after)
+	if err != nil {
+		return nil, err
+	}
+	if usage != nil {
 		events = append(events, event{httpv1.Modified, httpv1.KindUsage, usage})
 	}
 	if s.hasSummary() && !equalSummaries(&cs.before.Summary, &cs.after.Summary) {

@@ -176,7 +176,7 @@ func (t changedRows) addOwnedRows(s *Scope, keys map[state.Key]bool, r rowEncode
 // addUsageChanges adds the nodes and containers whose usage changed. If the state has no usage yet,
 // there is no change.
 func addUsageChanges(s *Scope, keys map[state.Key]bool, before, after *state.State) {
-	if after.Usage == nil || sameReading(before, after) {
+	if after.Usage == nil || sameReading(before.Usage, after.Usage, before.Epoch == after.Epoch) {
 		return
 	}
 	for _, p := range []Part{Nodes, Containers} {
@@ -193,10 +193,9 @@ func addUsageChanges(s *Scope, keys map[state.Key]bool, before, after *state.Sta
 	}
 }
 
-// sameReading reports whether two states have the same reading of usage.
-func sameReading(before, after *state.State) bool {
-	return before.Usage == after.Usage ||
-		before.Usage != nil && after.Usage != nil && before.Epoch == after.Epoch && before.Usage.N == after.Usage.N
+// sameReading reports whether two states, whose epoch may be the same, have the same reading of usage.
+func sameReading(before, after *state.Usage, sameEpoch bool) bool {
+	return before == after || before != nil && after != nil && sameEpoch && before.N == after.N
 }
 
 func equalUsage(a, b *state.Used) bool { return a == b || a != nil && b != nil && *a == *b }

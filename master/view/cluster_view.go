@@ -21,7 +21,7 @@ type ClusterView struct {
 	Report
 	Status ConnStatus
 
-	rows     rowEncoder
+	rows     lazyRows
 	session  []byte
 	summary  *lazyBytes
 	initial  scopedEvents
@@ -35,14 +35,14 @@ var initialEventsEnd = map[string]string{httpv1.InitialEventsEnd: "true"}
 // which may be nil, if both have the same State.
 func newClusterView(r *Report, status ConnStatus, prev *ClusterView) (*ClusterView, error) {
 	v := &ClusterView{Report: *r, Status: status}
-	v.rows = newRowEncoder(r.State)
+	v.rows = newLazyRows(r.Report)
 	v.summary = &lazyBytes{encode: func() ([]byte, error) { return encodeSummary(v.Summary) }}
-	if prev != nil && prev.State == r.State {
+	if prev != nil && prev.LazyState == r.LazyState {
 		v.rows = prev.rows
 	}
 	var session bytes.Buffer
 	if err := appendJSON(&session, httpv1.SessionStatus{
-		Session: normalizedSession(status.Session), Suspended: status.Suspended, Stale: status.Stale, Sections: failedSections(r.State),
+		Session: normalizedSession(status.Session), Suspended: status.Suspended, Stale: status.Stale, Sections: failedSections(&r.Sections),
 	}); err != nil {
 		return nil, err
 	}
@@ -53,9 +53,9 @@ func newClusterView(r *Report, status ConnStatus, prev *ClusterView) (*ClusterVi
 }
 
 // failedSections returns the sections that have an error.
-func failedSections(s *state.State) []httpv1.Section {
+func failedSections(all *[state.NumSections]state.Section) []httpv1.Section {
 	var sections []httpv1.Section
-	for _, one := range sectionsOf(s) {
+	for _, one := range sectionsOf(all) {
 		if one.Error != nil {
 			sections = append(sections, one)
 		}
@@ -92,9 +92,13 @@ func (v *ClusterView) encodeBookmark(annotations map[string]string) ([]byte, err
 // never holds the rows of a large cluster twice.
 func (v *ClusterView) encodeInitial(s Scope) ([]byte, error) {
 	var lines, row []byte
-	r := s.rows(v.rows)
+	rows, err := v.rows()
+	if err != nil {
+		return nil, err
+	}
+	r := s.rows(rows)
 	for _, p := range s.Part.lists() {
-		for e := range v.State.Entries(kinds[p]) {
+		for e := range r.state.Entries(kinds[p]) {
 			if !r.match(&s.Filter, e) {
 				continue
 			}

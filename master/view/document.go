@@ -38,7 +38,7 @@ func (b Body) WriteTo(w io.Writer) (int64, error) {
 // Document is one report of one cluster as clients see it.
 type Document struct {
 	report     Report
-	rows       rowEncoder
+	rows       lazyRows
 	head       *lazyBytes
 	parts      [numParts]*lazyBytes
 	compressed [numParts][numEncodings]*lazyBytes
@@ -94,9 +94,15 @@ func NewDocument(r Report, prev *Document) *Document {
 		}
 		return d
 	}
-	d.rows = newRowEncoder(r.State)
+	d.rows = newLazyRows(r.Report)
 	for _, p := range lists {
-		d.parts[p] = &lazyBytes{encode: func() ([]byte, error) { return d.rows.encodeList(p), nil }}
+		d.parts[p] = &lazyBytes{encode: func() ([]byte, error) {
+			rows, err := d.rows()
+			if err != nil {
+				return nil, err
+			}
+			return rows.encodeList(p), nil
+		}}
 	}
 	return d
 }

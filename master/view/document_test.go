@@ -12,6 +12,7 @@ import (
 
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/report"
 )
 
@@ -51,7 +52,7 @@ func TestWholeDocumentMatchesGoldenFile(t *testing.T) {
 }
 
 func TestEmptyClusterHasEmptyListsAndNoNulls(t *testing.T) {
-	body, err := NewDocument(NewReport(&report.Report{Cluster: "new", ReceivedAt: received, State: &state.State{}}), nil).Body(Whole)
+	body, err := NewDocument(NewReport(&report.Report{Cluster: "new", ReceivedAt: received, LazyState: wire.NewLazyState(&state.State{})}), nil).Body(Whole)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +104,7 @@ func TestReportIsStaleIfASectionIsOutOfDate(t *testing.T) {
 		{"usage is pending", state.SectionUsage, state.Section{Error: state.SectionError{Reason: "Pending"}}, false, observed},
 	} {
 		r := reportOf(stateOf(t))
-		r.State.Sections[tc.section] = tc.is
+		r.Sections[tc.section] = tc.is
 		if got := r.Stale(); got != tc.stale {
 			t.Errorf("%s: got stale %t, want %t", tc.name, got, tc.stale)
 		}

@@ -9,6 +9,7 @@ import (
 
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/report"
 )
 
@@ -38,8 +39,8 @@ func stateOf(t testing.TB, objects ...state.Object) *state.State {
 func reportOf(s *state.State) Report {
 	return NewReport(&report.Report{
 		Cluster: "prod-eu", UID: "8a1f", Term: 17, ReceivedAt: received, ExpiresAt: received.Add(10 * time.Second), TTL: 10 * time.Second,
-		Session: report.Session{ID: "s-1", Phase: "Reporting", StartedAt: received.Add(-time.Minute), ExpiresAt: received.Add(29 * time.Minute)},
-		State:   s, Summary: state.Summarize(s, received),
+		Session:   report.Session{ID: "s-1", Phase: "Reporting", StartedAt: received.Add(-time.Minute), ExpiresAt: received.Add(29 * time.Minute)},
+		LazyState: wire.NewLazyState(s), Summary: state.Summarize(s, received),
 	})
 }
 

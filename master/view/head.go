@@ -18,13 +18,13 @@ func headOf(r *Report) httpv1.ClusterMeta {
 		ReceivedAt:      roundTime(r.ReceivedAt),
 		Stale:           r.Stale(),
 		Session:         normalizedSession(SessionOf(r.Session)),
-		Sections:        sectionsOf(r.State),
+		Sections:        sectionsOf(&r.Sections),
 	}
 }
 
-func sectionsOf(s *state.State) []httpv1.Section {
+func sectionsOf(all *[state.NumSections]state.Section) []httpv1.Section {
 	sections := make([]httpv1.Section, state.NumSections)
-	for i, held := range s.Sections {
+	for i, held := range all {
 		sections[i] = httpv1.Section{Name: httpv1.SectionName(state.SectionName(i).String()), ObservedAt: roundTime(held.ObservedAt)}
 		if held.Error != (state.SectionError{}) {
 			sections[i].Error = &held.Error

@@ -30,7 +30,7 @@ func SessionOf(s report.Session) httpv1.Session {
 // time. The result is zero if no section has data.
 func (r *Report) OldestSection() time.Time {
 	var oldest time.Time
-	for name, s := range r.State.Sections {
+	for name, s := range r.Sections {
 		if state.SectionName(name) == state.SectionUsage || s.ObservedAt.IsZero() {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/report"
 	"rollcall.dev/rollcall/master/view/rows"
 )
 
@@ -43,6 +44,20 @@ type rowEncoder struct {
 
 func newRowEncoder(s *state.State) rowEncoder {
 	return rowEncoder{state: s, usage: s.Usage, conflicts: sync.OnceValue(func() map[*state.Port][]state.PortKey { return state.Conflicts(s) })}
+}
+
+// lazyRows returns a row encoder. The first call reads the State of a report, and may decode it. The error is a
+// *report.StateError.
+type lazyRows func() (rowEncoder, error)
+
+func newLazyRows(r *report.Report) lazyRows {
+	return sync.OnceValues(func() (rowEncoder, error) {
+		s, err := r.State()
+		if err != nil {
+			return rowEncoder{}, err
+		}
+		return newRowEncoder(s), nil
+	})
 }
 
 // appendRow appends an entry as clients see it. If fromNode is set, ports are shown as seen from

@@ -10,6 +10,7 @@ import (
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/report"
 )
 
@@ -49,7 +50,11 @@ func TestUsageEventMatchesItsDeclaration(t *testing.T) {
 	w.Sample(1_800_000_000)
 	after := viewOf(t, w.State)
 	var got httpv1.Usage
-	if err := json.Unmarshal(encodeUsage(&Scope{}, before, after), &got); err != nil {
+	encoded, err := encodeUsage(&Scope{}, before, after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(encoded, &got); err != nil {
 		t.Fatal(err)
 	}
 	want := httpv1.Usage{Nodes: map[string][2]int64{}, Containers: map[string][2]int64{}}
@@ -70,7 +75,7 @@ func TestUsageEventMatchesItsDeclaration(t *testing.T) {
 
 func viewOf(t *testing.T, s *state.State) *ClusterView {
 	t.Helper()
-	m, err := newClusterView(&Report{Report: &report.Report{Cluster: "prod-eu", ReceivedAt: time.Unix(1_800_000_000, 0), State: s}}, ConnStatus{}, nil)
+	m, err := newClusterView(&Report{Report: &report.Report{Cluster: "prod-eu", ReceivedAt: time.Unix(1_800_000_000, 0), LazyState: wire.NewLazyState(s)}}, ConnStatus{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

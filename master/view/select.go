@@ -29,8 +29,12 @@ func (d *Document) Select(q Query) (Body, error) {
 		body = append(body, fields[Summary], sum)
 	}
 	for _, p := range q.Part.lists() {
-		list := d.rows.selectPage(p, q)
-		if err := d.annotate(&h, q, list); err != nil {
+		rows, err := d.rows()
+		if err != nil {
+			return nil, err
+		}
+		list := rows.selectPage(p, q)
+		if err := d.annotate(&h, q, list, rows.state); err != nil {
 			return nil, err
 		}
 		body = append(body, fields[p], list.rows)
@@ -41,9 +45,9 @@ func (d *Document) Select(q Query) (Body, error) {
 
 // annotate sets the fields of the head that describe the page: the continue token, the version of
 // the first page, and the note on an empty list of ports.
-func (d *Document) annotate(h *httpv1.ClusterMeta, q Query, list page) error {
+func (d *Document) annotate(h *httpv1.ClusterMeta, q Query, list page, s *state.State) error {
 	if q.Part == Ports && list.count == 0 && q.after == nil {
-		h.Note = d.freePortNote(q.Filter)
+		h.Note = d.freePortNote(q.Filter, s)
 	}
 	if q.after != nil {
 		h.ResourceVersion = q.after.Version

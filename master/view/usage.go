@@ -9,19 +9,23 @@ import (
 
 // encodeUsage returns the object of the Usage event between two views, an httpv1.Usage, or nil if
 // the scope has none.
-func encodeUsage(s *Scope, before, after *ClusterView) []byte {
-	if s.Usage != UsageEvents || after.State.Usage == nil || sameReading(before.State, after.State) {
-		return nil
+func encodeUsage(s *Scope, before, after *ClusterView) ([]byte, error) {
+	if s.Usage != UsageEvents || after.Usage == nil || sameReading(before.Usage, after.Usage, before.Epoch == after.Epoch) {
+		return nil, nil
+	}
+	encoder, err := after.rows()
+	if err != nil {
+		return nil, err
 	}
 	var reading [2]rows.Writer
 	var oldest state.Time
 	for i, p := range [...]Part{Nodes, Containers} {
 		if s.includes(p) {
-			writeUsage(&reading[i], s, after.rows, p, &oldest)
+			writeUsage(&reading[i], s, encoder, p, &oldest)
 		}
 	}
 	if len(reading[0])+len(reading[1]) == 0 {
-		return nil
+		return nil, nil
 	}
 	var t rows.Writer
 	object := t.Begin()
@@ -32,7 +36,7 @@ func encodeUsage(s *Scope, before, after *ClusterView) []byte {
 		t = append(t, reading[i]...)
 	}
 	t.Close(object, "{}")
-	return t
+	return t, nil
 }
 
 // writeUsage writes the usage of the rows of a list. It sets oldest to the time of the oldest sample, if

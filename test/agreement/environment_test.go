@@ -24,6 +24,7 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/client"
 	"rollcall.dev/rollcall/client/plugin"
 	"rollcall.dev/rollcall/master/history"
@@ -55,7 +56,7 @@ func newEnvironment(t *testing.T, seeds int, pods ...int) *environment {
 		name := fmt.Sprintf("seed-%03d", seed)
 		v := env.report(name, seed, pods[seed%uint64(len(pods))], now)
 		times.EventHandler().OnReport(v, false)
-		samples.Add(name, v.State, v.Summary, now)
+		samples.Add(name, v.LazyState, v.Summary, now)
 	}
 	registry := prometheus.NewRegistry()
 	log := slog.New(slog.DiscardHandler)
@@ -97,7 +98,7 @@ func (env *environment) report(name string, seed uint64, pods int, now time.Time
 	env.names = append(env.names, name)
 	env.evaluated[name] = at
 	env.reports[name] = &session.Report{
-		Cluster: name, UID: "uid-" + name, KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", Term: 1, State: observed,
+		Cluster: name, UID: "uid-" + name, KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", Term: 1, LazyState: wire.NewLazyState(observed),
 		Summary: state.Summarize(observed, at, ignore...), ObservedAt: now, ReceivedAt: now, TTL: time.Hour, ExpiresAt: now.Add(time.Hour),
 		Session: session.Info{ID: "s-1", Phase: session.Reporting, StartedAt: now, ExpiresAt: now.Add(time.Hour)},
 	}

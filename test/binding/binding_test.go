@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/agent/report"
-	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/session"
@@ -100,7 +99,7 @@ func TestBindingOffAcceptsAProxyAndIsReported(t *testing.T) {
 		r, stop := env.startRelay()
 		defer stop()
 		env.register(r.front, r.Pin(), func(c *session.Cluster) { c.Continuous = true })
-		if v, err := env.get(); err != nil || v.State.Len(state.KindPod) != 1 {
+		if v, err := env.get(); err != nil || v.Summary.Pods.Total != 1 {
 			t.Errorf("got %+v, %v; want a report with one pod", v, err)
 		}
 		<-time.After(time.Minute) // the session is renewed, too

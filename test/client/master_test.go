@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/client"
 	"rollcall.dev/rollcall/client/plugin"
 	"rollcall.dev/rollcall/master/httpapi"
@@ -110,7 +111,10 @@ func (m *masterAPI) report(t *testing.T, cluster string, objects ...state.Object
 // change changes the state of a cluster.
 func (m *masterAPI) change(t *testing.T, cluster string, removes []state.Key, upserts ...state.Object) {
 	t.Helper()
-	base := m.reports[cluster].State
+	base, err := m.reports[cluster].State()
+	if err != nil {
+		t.Fatal(err)
+	}
 	d := state.Delta{Epoch: base.Epoch, From: base.Seq, To: base.Seq + uint64(len(upserts)+len(removes)), Removes: removes}
 	for i, o := range upserts {
 		d.Upserts = append(d.Upserts, state.Entry{Seq: base.Seq + uint64(i+1), Object: o})
@@ -135,7 +139,7 @@ func (m *masterAPI) apply(t *testing.T, cluster string, base *state.State, d sta
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.reports[cluster] = &session.Report{
-		Cluster: cluster, UID: "8a1f", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", Term: 17, State: s, Summary: state.Summarize(s, now),
+		Cluster: cluster, UID: "8a1f", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", Term: 17, LazyState: wire.NewLazyState(s), Summary: state.Summarize(s, now),
 		ObservedAt: now, ReceivedAt: now, TTL: time.Minute, ExpiresAt: now.Add(time.Minute),
 		Session: session.Info{ID: "s-1", Phase: session.Reporting, StartedAt: now, ExpiresAt: now.Add(30 * time.Minute)},
 	}

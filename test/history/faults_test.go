@@ -76,8 +76,8 @@ func (a *readers) watch() {
 		if m == nil {
 			continue
 		}
-		if v, ok := m.LastReport(name); ok && v.State != nil {
-			r.RecordValue(name, v.Term, v.State, v.ReceivedAt)
+		if v, ok := m.LastReport(name); ok && v.HasState() {
+			a.harness.recordValue(r, v)
 		}
 	}
 }
@@ -181,7 +181,7 @@ func (a *readers) get(reader string, random *rand.Rand) {
 			if now := time.Now(); !v.Fresh(now) {
 				a.harness.t.Errorf("%s: got a value that expired %s ago", reader, now.Sub(v.ExpiresAt))
 			}
-			r.RecordValue(name, v.Term, v.State, v.ReceivedAt)
+			a.harness.recordValue(r, v)
 			r.RecordFreshness(name, false, time.Now())
 		case !errors.Is(err, session.ErrNoReport) && !errors.Is(err, session.ErrStopping) && !errors.As(err, &unreachable):
 			a.harness.t.Errorf("%s: %v", reader, err)

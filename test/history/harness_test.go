@@ -211,6 +211,16 @@ func (s *harness) updateAgent(update func()) {
 	s.history.RecordState(name, s.agent.snapshot.Current().State, time.Now())
 }
 
+// recordValue records a report that a reader got.
+func (s *harness) recordValue(r *history.Reader, v *session.Report) {
+	st, err := v.State()
+	if err != nil {
+		s.t.Errorf("read the state of a report: %v", err)
+		return
+	}
+	r.RecordValue(name, v.Term, st, v.ReceivedAt)
+}
+
 // compareWithAgent fails the test unless the agent's state equals that of the cluster. It makes sure that the
 // recorded states are correct.
 func (s *harness) compareWithAgent() {
@@ -243,11 +253,11 @@ type fencedStore struct {
 }
 
 // Save returns cache.ErrUnavailable once the process has been killed.
-func (f *fencedStore) Save(ctx context.Context, cluster string, e cache.Entry) error {
+func (f *fencedStore) Save(ctx context.Context, r *session.Report) error {
 	if f.killed.Load() {
 		return cache.ErrUnavailable
 	}
-	return f.Store.Save(ctx, cluster, e)
+	return f.Store.Save(ctx, r)
 }
 
 // registry is a master's registry with the only cluster.

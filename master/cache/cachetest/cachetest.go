@@ -12,7 +12,9 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/cache"
+	"rollcall.dev/rollcall/master/report"
 )
 
 // Run runs all tests, each with its own Store from open.
@@ -31,9 +33,6 @@ func Run(t *testing.T, open func(t *testing.T) cache.Store) {
 		"DeleteRemovesTheEntry":               testDelete,
 		"ClustersAreIndependent":              testClustersAreIndependent,
 		"TermsGrow":                           testTermsGrow,
-		"WatchYieldsUpdatesInOrder":           testWatchOrder,
-		"WatchSkipsOlderVersions":             testWatchSkipsOlder,
-		"WatchEndsWithItsContext":             testWatchEnds,
 		"SectionsAndUsageAreKept":             testSectionsAndUsage,
 		"EntryOfAnotherEpochReplacesTheState": testOtherEpoch,
 		"EntryLivesAtMostForTheReadersTTL":    testReadersTTL,
@@ -43,45 +42,52 @@ func Run(t *testing.T, open func(t *testing.T) cache.Store) {
 	}
 }
 
-// LongTTL is longer than the lifetime of any Entry in these tests.
+// LongTTL is longer than the lifetime of any report in these tests.
 const LongTTL = 3 * time.Hour
 
-// Entry returns an Entry that was received now, expires in a minute and has demand for five.
-func Entry(term uint64, s *state.State) cache.Entry {
+// Report returns a report of the cluster "a" that was received now, expires in a minute and has demand for five.
+func Report(term uint64, s *state.State) *report.Report {
 	now := time.Now()
-	return cache.Entry{
-		Term: term, State: s, UID: "uid-1", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0",
-		SessionID: "session-1", StartedAt: now.Add(-time.Minute).Truncate(time.Millisecond), SessionExpiresAt: now.Add(time.Hour).Truncate(time.Millisecond),
-		ReceivedAt: now, ExpiresAt: now.Add(time.Minute), DemandUntil: now.Add(5 * time.Minute),
+	return &report.Report{
+		Cluster: "a", Term: term, LazyState: wire.NewLazyState(s), UID: "uid-1", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0",
+		Session:    report.Session{ID: "session-1", StartedAt: now.Add(-time.Minute).Truncate(time.Millisecond), ExpiresAt: now.Add(time.Hour).Truncate(time.Millisecond)},
+		ReceivedAt: now, ExpiresAt: now.Add(time.Minute), TTL: time.Minute, DemandUntil: now.Add(5 * time.Minute),
 	}
 }
 
-func save(t *testing.T, s cache.Store, cluster string, e cache.Entry) {
+// save saves a copy of r as the report of a cluster.
+func save(t *testing.T, s cache.Store, cluster string, r *report.Report) {
 	t.Helper()
-	if err := s.Save(t.Context(), cluster, e); err != nil {
+	saved := *r
+	saved.Cluster = cluster
+	if err := s.Save(t.Context(), &saved); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func load(t *testing.T, s cache.Store, cluster string) cache.Entry {
+func load(t *testing.T, s cache.Store, cluster string) *report.Report {
 	t.Helper()
-	e, err := s.Load(t.Context(), cluster, LongTTL)
+	r, err := s.Load(t.Context(), cluster, LongTTL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return e
+	return r
 }
 
 func wantMiss(t *testing.T, s cache.Store, cluster string) {
 	t.Helper()
-	if e, err := s.Load(t.Context(), cluster, LongTTL); !errors.Is(err, cache.ErrMiss) {
-		t.Fatalf("got session %q, error %v; want a miss", e.SessionID, err)
+	if r, err := s.Load(t.Context(), cluster, LongTTL); !errors.Is(err, cache.ErrMiss) {
+		t.Fatalf("got report %+v, error %v; want a miss", r, err)
 	}
 }
 
-// WantState fails the test unless both States have the same content.
-func WantState(t *testing.T, got, want *state.State) {
+// WantState fails the test unless the State of a report has the content of want.
+func WantState(t *testing.T, r *report.Report, want *state.State) {
 	t.Helper()
+	got, err := r.State()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if got.Epoch != want.Epoch || got.Seq != want.Seq {
 		t.Fatalf("got %x-%d, want %x-%d", got.Epoch, got.Seq, want.Epoch, want.Seq)
 	}
@@ -101,6 +107,16 @@ func WantState(t *testing.T, got, want *state.State) {
 	}
 }
 
+// StateOf returns the State of a report.
+func StateOf(t testing.TB, r *report.Report) *state.State {
+	t.Helper()
+	s, err := r.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // near reports whether two times differ by less than a second. Stores round times to milliseconds,
 // and compute some from an age.
 func near(a, b time.Time) bool {
@@ -110,16 +126,16 @@ func near(a, b time.Time) bool {
 func testUnknownCluster(t *testing.T, s cache.Store) { wantMiss(t, s, "unknown") }
 
 func testLoadAfterSave(t *testing.T, s cache.Store) {
-	want := Entry(7, statetest.New(1, 3, 40).State)
+	want := Report(7, statetest.New(1, 3, 40).State)
 	save(t, s, "a", want)
 	got := load(t, s, "a")
-	WantState(t, got.State, want.State)
-	if got.Term != 7 || got.UID != want.UID || got.KubernetesVersion != want.KubernetesVersion || got.AgentVersion != want.AgentVersion || got.SessionID != want.SessionID {
+	WantState(t, got, StateOf(t, want))
+	if got.Term != 7 || got.UID != want.UID || got.KubernetesVersion != want.KubernetesVersion || got.AgentVersion != want.AgentVersion || got.Session.ID != want.Session.ID {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	for field, pair := range map[string][2]time.Time{
 		"ReceivedAt": {got.ReceivedAt, want.ReceivedAt}, "ExpiresAt": {got.ExpiresAt, want.ExpiresAt}, "DemandUntil": {got.DemandUntil, want.DemandUntil},
-		"StartedAt": {got.StartedAt, want.StartedAt}, "SessionExpiresAt": {got.SessionExpiresAt, want.SessionExpiresAt},
+		"Session.StartedAt": {got.Session.StartedAt, want.Session.StartedAt}, "Session.ExpiresAt": {got.Session.ExpiresAt, want.Session.ExpiresAt},
 	} {
 		if !near(pair[0], pair[1]) {
 			t.Errorf("%s: got %s, want %s", field, pair[0], pair[1])
@@ -136,9 +152,9 @@ func testEveryVersion(t *testing.T, s cache.Store) {
 		case step%5 != 4: // otherwise only ReceivedAt changes
 			w.Step(step % 4)
 		}
-		save(t, s, "a", Entry(1, w.State))
+		save(t, s, "a", Report(1, w.State))
 		if step%6 != 5 {
-			WantState(t, load(t, s, "a").State, w.State)
+			WantState(t, load(t, s, "a"), w.State)
 		}
 	}
 }
@@ -147,27 +163,27 @@ func testOlderVersion(t *testing.T, s cache.Store) {
 	w := statetest.New(3, 2, 20)
 	older := w.State
 	w.Step(5)
-	save(t, s, "a", Entry(5, w.State))
-	save(t, s, "a", Entry(5, older))
-	save(t, s, "a", Entry(4, w.State))
+	save(t, s, "a", Report(5, w.State))
+	save(t, s, "a", Report(5, older))
+	save(t, s, "a", Report(4, w.State))
 	got := load(t, s, "a")
 	if got.Term != 5 {
 		t.Errorf("got term %d, want 5", got.Term)
 	}
-	WantState(t, got.State, w.State)
+	WantState(t, got, w.State)
 	w.Step(5)
-	save(t, s, "a", Entry(5, w.State))
-	WantState(t, load(t, s, "a").State, w.State)
+	save(t, s, "a", Report(5, w.State))
+	WantState(t, load(t, s, "a"), w.State)
 }
 
 func testSameVersion(t *testing.T, s cache.Store) {
-	e := Entry(1, statetest.New(4, 1, 5).State)
+	e := Report(1, statetest.New(4, 1, 5).State)
 	save(t, s, "a", e)
-	longer, shorter := e, e
+	longer, shorter := *e, *e
 	longer.ExpiresAt = e.ExpiresAt.Add(time.Hour)
 	shorter.ExpiresAt = e.ExpiresAt.Add(time.Minute)
-	save(t, s, "a", longer)
-	save(t, s, "a", shorter)
+	save(t, s, "a", &longer)
+	save(t, s, "a", &shorter)
 	if got := load(t, s, "a"); !near(got.ExpiresAt, longer.ExpiresAt) {
 		t.Errorf("got ExpiresAt %s, want %s", got.ExpiresAt, longer.ExpiresAt)
 	}
@@ -177,23 +193,23 @@ func testHigherTerm(t *testing.T, s cache.Store) {
 	w := statetest.New(5, 2, 20)
 	first := w.State
 	w.Step(9)
-	save(t, s, "a", Entry(1, w.State))
-	save(t, s, "a", Entry(2, first))
+	save(t, s, "a", Report(1, w.State))
+	save(t, s, "a", Report(2, first))
 	got := load(t, s, "a")
 	if got.Term != 2 {
 		t.Errorf("got term %d, want 2", got.Term)
 	}
-	WantState(t, got.State, first)
+	WantState(t, got, first)
 }
 
 func testOtherEpoch(t *testing.T, s cache.Store) {
-	save(t, s, "a", Entry(1, statetest.New(6, 2, 30).State))
+	save(t, s, "a", Report(1, statetest.New(6, 2, 30).State))
 	other := statetest.New(7, 2, 10)
-	save(t, s, "a", Entry(2, other.State))
-	WantState(t, load(t, s, "a").State, other.State)
+	save(t, s, "a", Report(2, other.State))
+	WantState(t, load(t, s, "a"), other.State)
 	other.Step(3)
-	save(t, s, "a", Entry(2, other.State))
-	WantState(t, load(t, s, "a").State, other.State)
+	save(t, s, "a", Report(2, other.State))
+	WantState(t, load(t, s, "a"), other.State)
 }
 
 func testSectionsAndUsage(t *testing.T, s cache.Store) {
@@ -203,18 +219,18 @@ func testSectionsAndUsage(t *testing.T, s cache.Store) {
 	now := time.Now()
 	with.Sections[state.SectionNodes].ObservedAt = now.Add(-5 * time.Second)
 	with.Sections[state.SectionUsage] = state.Section{ObservedAt: now.Add(-time.Hour), Error: state.SectionError{Reason: "Unavailable", Message: "metrics.k8s.io is not served"}}
-	save(t, s, "a", Entry(1, &with))
-	WantState(t, load(t, s, "a").State, &with)
+	save(t, s, "a", Report(1, &with))
+	WantState(t, load(t, s, "a"), &with)
 
 	recovered := with
 	recovered.Seq++
 	recovered.Sections[state.SectionUsage] = state.Section{ObservedAt: now}
-	save(t, s, "a", Entry(1, &recovered))
-	WantState(t, load(t, s, "a").State, &recovered)
+	save(t, s, "a", Report(1, &recovered))
+	WantState(t, load(t, s, "a"), &recovered)
 }
 
 func testExpiry(t *testing.T, s cache.Store) {
-	e := Entry(1, statetest.New(9, 1, 5).State)
+	e := Report(1, statetest.New(9, 1, 5).State)
 	e.ExpiresAt = time.Now().Add(100 * time.Millisecond)
 	e.DemandUntil = e.ExpiresAt.Add(-50 * time.Millisecond)
 	save(t, s, "a", e)
@@ -227,60 +243,60 @@ func testExpiry(t *testing.T, s cache.Store) {
 	}
 	e.ExpiresAt = time.Now().Add(time.Minute)
 	save(t, s, "a", e)
-	WantState(t, load(t, s, "a").State, e.State)
+	WantState(t, load(t, s, "a"), StateOf(t, e))
 }
 
 func testRetention(t *testing.T, s cache.Store) {
 	w := statetest.New(9, 1, 5)
-	e := Entry(1, w.State)
+	e := Report(1, w.State)
 	e.ExpiresAt = time.Now().Add(100 * time.Millisecond)
 	save(t, s, "a", e)
 	Eventually(t, "the entry has expired", func() bool { return time.Now().After(e.ExpiresAt) })
 	got := load(t, s, "a")
-	WantState(t, got.State, e.State)
+	WantState(t, got, StateOf(t, e))
 	if !near(got.ExpiresAt, e.ExpiresAt) || !near(got.ReceivedAt, e.ReceivedAt) || !near(got.DemandUntil, e.DemandUntil) {
 		t.Errorf("got %+v, want the times of %+v", got, e)
 	}
-	later := e
+	later := *e
 	later.ExpiresAt, later.DemandUntil = time.Now().Add(time.Minute), time.Time{}
-	save(t, s, "a", later)
+	save(t, s, "a", &later)
 	if got := load(t, s, "a"); !near(got.ExpiresAt, later.ExpiresAt) {
 		t.Errorf("after it was extended: got ExpiresAt %s, want %s", got.ExpiresAt, later.ExpiresAt)
 	}
 	w.Step(1)
-	save(t, s, "a", Entry(1, w.State))
-	WantState(t, load(t, s, "a").State, w.State)
+	save(t, s, "a", Report(1, w.State))
+	WantState(t, load(t, s, "a"), w.State)
 }
 
 func testOlderTermAfterExpiry(t *testing.T, s cache.Store) {
 	w := statetest.New(9, 1, 5)
-	e := Entry(5, w.State)
+	e := Report(5, w.State)
 	e.ExpiresAt = time.Now().Add(100 * time.Millisecond)
 	save(t, s, "a", e)
 	w.Step(1)
-	save(t, s, "a", Entry(4, w.State))
+	save(t, s, "a", Report(4, w.State))
 	if got := load(t, s, "a"); got.Term != 5 {
 		t.Errorf("got term %d before the entry expired, want 5", got.Term)
 	}
 	// Redis may drop the entry a moment before this process's clock says that it has expired; a Load between the two
 	// is a miss.
 	Eventually(t, "the older term replaces the expired entry", func() bool {
-		save(t, s, "a", Entry(4, w.State))
+		save(t, s, "a", Report(4, w.State))
 		got, err := s.Load(t.Context(), "a", LongTTL)
 		return err == nil && got.Term == 4
 	})
-	WantState(t, load(t, s, "a").State, w.State)
+	WantState(t, load(t, s, "a"), w.State)
 }
 
 func testSaveExpired(t *testing.T, s cache.Store) {
-	e := Entry(1, statetest.New(9, 1, 5).State)
+	e := Report(1, statetest.New(9, 1, 5).State)
 	e.ExpiresAt = time.Now().Add(-time.Second)
 	save(t, s, "a", e)
 	wantMiss(t, s, "a")
 }
 
 func testReadersTTL(t *testing.T, s cache.Store) {
-	e := Entry(1, statetest.New(15, 1, 5).State)
+	e := Report(1, statetest.New(15, 1, 5).State)
 	e.ReceivedAt = time.Now().Add(-5 * time.Second)
 	save(t, s, "a", e)
 	for ttl, left := range map[time.Duration]time.Duration{20 * time.Second: 15 * time.Second, LongTTL: e.ExpiresAt.Sub(e.ReceivedAt) - 5*time.Second, 2 * time.Second: -3 * time.Second} {
@@ -298,36 +314,36 @@ func testReadersTTL(t *testing.T, s cache.Store) {
 }
 
 func testLoadChangesNothing(t *testing.T, s cache.Store) {
-	want := Entry(1, statetest.New(16, 1, 5).State)
+	want := Report(1, statetest.New(16, 1, 5).State)
 	save(t, s, "a", want)
 	for _, ttl := range []time.Duration{0, -time.Hour, LongTTL} {
 		_, _ = s.Load(t.Context(), "a", ttl)
 	}
-	WantState(t, load(t, s, "a").State, want.State)
+	WantState(t, load(t, s, "a"), StateOf(t, want))
 }
 
 func testDelete(t *testing.T, s cache.Store) {
 	w := statetest.New(10, 1, 20)
-	save(t, s, "a", Entry(1, w.State))
+	save(t, s, "a", Report(1, w.State))
 	if err := s.Delete(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
 	wantMiss(t, s, "a")
 	w.Step(1)
-	save(t, s, "a", Entry(1, w.State))
-	WantState(t, load(t, s, "a").State, w.State)
+	save(t, s, "a", Report(1, w.State))
+	WantState(t, load(t, s, "a"), w.State)
 }
 
 func testClustersAreIndependent(t *testing.T, s cache.Store) {
 	a, b := statetest.New(11, 1, 5), statetest.New(12, 2, 9)
-	save(t, s, "a", Entry(2, a.State))
-	save(t, s, "b", Entry(1, b.State))
-	WantState(t, load(t, s, "a").State, a.State)
-	WantState(t, load(t, s, "b").State, b.State)
+	save(t, s, "a", Report(2, a.State))
+	save(t, s, "b", Report(1, b.State))
+	WantState(t, load(t, s, "a"), a.State)
+	WantState(t, load(t, s, "b"), b.State)
 	if err := s.Delete(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
-	WantState(t, load(t, s, "b").State, b.State)
+	WantState(t, load(t, s, "b"), b.State)
 }
 
 func testTermsGrow(t *testing.T, s cache.Store) {

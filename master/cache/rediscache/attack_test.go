@@ -15,6 +15,7 @@ import (
 	"rollcall.dev/rollcall/api/state/statetest"
 	"rollcall.dev/rollcall/master/cache"
 	"rollcall.dev/rollcall/master/cache/cachetest"
+	"rollcall.dev/rollcall/master/report"
 	"rollcall.dev/rollcall/test/redistest"
 )
 
@@ -48,27 +49,29 @@ func newCache(t *testing.T, url string, keys ...byte) *Cache {
 	return c
 }
 
-// newEntry returns an Entry that was received now and expires after ttl.
-func newEntry(term uint64, w *statetest.Cluster) cache.Entry {
-	e := cachetest.Entry(term, w.State)
+// newEntry returns a report that was received now and expires after ttl.
+func newEntry(term uint64, w *statetest.Cluster) *report.Report {
+	e := cachetest.Report(term, w.State)
 	e.ExpiresAt = e.ReceivedAt.Add(ttl)
 	return e
 }
 
-func save(t *testing.T, c *Cache, cluster string, e cache.Entry) {
+func save(t *testing.T, c *Cache, cluster string, e *report.Report) {
 	t.Helper()
-	if err := c.Save(t.Context(), cluster, e); err != nil {
+	saved := *e
+	saved.Cluster = cluster
+	if err := c.Save(t.Context(), &saved); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func wantLoad(t *testing.T, c *Cache, cluster string, w *statetest.Cluster) cache.Entry {
+func wantLoad(t *testing.T, c *Cache, cluster string, w *statetest.Cluster) *report.Report {
 	t.Helper()
 	e, err := c.Load(t.Context(), cluster, ttl)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cachetest.WantState(t, e.State, w.State)
+	cachetest.WantState(t, e, w.State)
 	return e
 }
 
@@ -130,13 +133,13 @@ func restore(t *testing.T, c *Cache, values map[string]string) {
 
 // forge writes an entry to Redis like an attacker who knows the format and has the key k. change
 // changes the head before it is signed.
-func forge(t *testing.T, c *Cache, k macKey, cluster string, e cache.Entry, change func(head)) {
+func forge(t *testing.T, c *Cache, k macKey, cluster string, e *report.Report, change func(head)) {
 	t.Helper()
-	snapshot, hash, err := c.codec.SnapshotFrames(e.State)
+	snapshot, hash, err := c.codec.SnapshotFrames(e.LazyState)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := flushEncoder{codec: c.codec, state: e.State, hash: hash, at: e.ReceivedAt}
+	r := flushEncoder{codec: c.codec, report: e, hash: hash}
 	frames, err := r.snapshotFlush(snapshot)
 	if err != nil {
 		t.Fatal(err)
@@ -145,9 +148,9 @@ func forge(t *testing.T, c *Cache, k macKey, cluster string, e cache.Entry, chan
 	if err != nil {
 		t.Fatal(err)
 	}
-	record, times := pack(frames), lifetimeOf(e, time.Now())
-	mac := k.signRecord(cluster, nil, recordNumbers{term: e.Term, epoch: e.State.Epoch, to: e.State.Seq, ttl: times.ttl, received: times.received}, record)
-	h := newHead(e, times, recordChain{baseMAC: mac, lastMAC: mac, baseLen: int64(len(record))}, bookmark)
+	record, times := pack(frames), lifetimeOf(e)
+	mac := k.signRecord(cluster, nil, recordNumbers{term: e.Term, epoch: e.Epoch, to: e.Seq, ttl: times.ttl, received: times.received}, record)
+	h := newHead(e, recordChain{baseMAC: mac, lastMAC: mac, baseLen: int64(len(record))}, bookmark)
 	if change != nil {
 		change(h)
 	}
@@ -169,7 +172,7 @@ func TestForgedEntriesAreRefused(t *testing.T) {
 	server := redistest.Start(t)
 	c := newCache(t, server.URL(), 1)
 	w := statetest.New(1, 2, 10)
-	hour := cachetest.Entry(1, w.State)
+	hour := cachetest.Report(1, w.State)
 	hour.ExpiresAt = hour.ReceivedAt.Add(time.Hour)
 	claimed := wellKnownKey()
 	claimed.id = c.keys.signing.id // with another secret
@@ -213,8 +216,8 @@ func TestStoredTimesAreLimited(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := newCache(t, server.URL(), keys...)
 			w := statetest.New(1, 2, 10)
-			at := func(received time.Duration) cache.Entry {
-				e := cachetest.Entry(1, w.State)
+			at := func(received time.Duration) *report.Report {
+				e := cachetest.Report(1, w.State)
 				e.ReceivedAt = e.ReceivedAt.Add(received)
 				e.ExpiresAt, e.DemandUntil = e.ReceivedAt.Add(time.Hour), e.ReceivedAt.Add(1000*time.Hour)
 				return e
@@ -256,7 +259,7 @@ func TestStoredTimesAreLimited(t *testing.T) {
 					if fresher := e.ReceivedAt.Sub(before.Add(tc.received).Add(clockTolerance)); fresher > time.Since(before) {
 						t.Errorf("got an entry %s fresher than its receipt allows, want at most the tolerance", fresher)
 					}
-					for _, s := range e.State.Sections {
+					for _, s := range e.Sections {
 						if s.ObservedAt.After(now) {
 							t.Errorf("got a section observed at %s, want no time in the future", s.ObservedAt)
 						}
@@ -274,7 +277,7 @@ func TestLongerTTLInRedisMakesNoEntryFresher(t *testing.T) {
 	received := time.UnixMilli(1_800_000_000_000)
 	e := newEntry(1, w)
 	e.ReceivedAt, e.ExpiresAt, e.DemandUntil = received, received.Add(ttl), received.Add(time.Hour)
-	h := newHead(e, lifetimeOf(e, received), recordChain{}, nil)
+	h := newHead(e, recordChain{}, nil)
 	for _, tc := range []struct {
 		after, left     time.Duration // time since receipt by the clock, and remaining TTL in Redis
 		age             time.Duration
@@ -301,8 +304,8 @@ func TestLongerTTLInRedisMakesNoEntryFresher(t *testing.T) {
 			}
 			continue
 		}
-		if age := now.Sub(got.entry.ReceivedAt); (age-tc.age).Abs() > time.Millisecond || now.Before(got.entry.ExpiresAt) != tc.fresh {
-			t.Errorf("%s after receipt, %s left: got age %s and expiry in %s, want age %s", tc.after, tc.left, age, got.entry.ExpiresAt.Sub(now), tc.age)
+		if age := now.Sub(got.report.ReceivedAt); (age-tc.age).Abs() > time.Millisecond || now.Before(got.report.ExpiresAt) != tc.fresh {
+			t.Errorf("%s after receipt, %s left: got age %s and expiry in %s, want age %s", tc.after, tc.left, age, got.report.ExpiresAt.Sub(now), tc.age)
 		}
 	}
 }

@@ -8,9 +8,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"rollcall.dev/rollcall/api/state/statetest"
-	"rollcall.dev/rollcall/master/cache"
 	"rollcall.dev/rollcall/master/cache/cachetest"
 	"rollcall.dev/rollcall/master/cache/rediscache"
+	"rollcall.dev/rollcall/master/report"
 	"rollcall.dev/rollcall/test/redistest"
 )
 
@@ -27,20 +27,20 @@ func BenchmarkRedis(b *testing.B) {
 		b.Cleanup(func() { _ = c.Close() })
 		return c, metrics
 	}
-	save := func(b *testing.B, c *rediscache.Cache, e cache.Entry) {
-		if err := c.Save(b.Context(), "a", e); err != nil {
+	save := func(b *testing.B, c *rediscache.Cache, e *report.Report) {
+		if err := c.Save(b.Context(), e); err != nil {
 			b.Fatal(err)
 		}
 	}
 	w := statetest.New(1, 20, 1000)
 	b.Run("SaveOfTwoChanges", func(b *testing.B) {
 		c, metrics := open(b)
-		save(b, c, cachetest.Entry(1, w.State))
+		save(b, c, cachetest.Report(1, w.State))
 		before := written(b, metrics)
 		for b.Loop() {
 			b.StopTimer()
 			w.Step(2)
-			e := cachetest.Entry(1, w.State)
+			e := cachetest.Report(1, w.State)
 			b.StartTimer()
 			save(b, c, e)
 		}
@@ -54,13 +54,13 @@ func BenchmarkRedis(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.StartTimer()
-			save(b, c, cachetest.Entry(term, w.State))
+			save(b, c, cachetest.Report(term, w.State))
 		}
 		b.ReportMetric(written(b, metrics)/float64(b.N), "written-B/op")
 	})
 	b.Run("Load", func(b *testing.B) {
 		c, _ := open(b)
-		e := cachetest.Entry(1<<40, w.State)
+		e := cachetest.Report(1<<40, w.State)
 		e.ExpiresAt = e.ExpiresAt.Add(time.Hour)
 		save(b, c, e)
 		for b.Loop() {

@@ -19,12 +19,15 @@ func TestLoadReservesMemory(t *testing.T) {
 	reply := signedReply(c.keys.signing, base, log, now)
 	reply.head["bookmark"] = string(bookmark)
 	reply.head.sign(c.keys.signing, "prod-eu")
-	e, err := c.reader("prod-eu").apply(reply, now, time.Minute)
-	if err != nil || e.Size == 0 {
-		t.Fatalf("without a budget: got %d bytes, error %v", e.Size, err)
+	l, err := c.apply("prod-eu", reply, now, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.report.Size == 0 {
+		t.Error("without a budget: got no size")
 	}
 	c.budget = func(string) wire.Budget { return exhaustedBudget{} }
-	if _, err := c.reader("prod-eu").apply(reply, now, time.Minute); !errors.Is(err, wire.ErrBudget) {
+	if _, err := c.apply("prod-eu", reply, now, time.Minute); !errors.Is(err, wire.ErrBudget) {
 		t.Errorf("with an exhausted budget: got %v, want ErrBudget", err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9/logging"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/cache"
+	"rollcall.dev/rollcall/master/report"
 )
 
 // maxBytes limits the bytes that are read from Redis for one cluster, which takes about 20 to 40
@@ -153,20 +154,19 @@ func (r *Cache) runScript(ctx context.Context, cluster string, s *redis.Script, 
 }
 
 // Load implements cache.Store. If it refuses an entry, it returns a cache.ErrMiss with the reason.
-func (r *Cache) Load(ctx context.Context, cluster string, ttl time.Duration) (cache.Entry, error) {
-	reader := r.reader(cluster)
-	e, err := reader.load(ctx, ttl)
-	if err == nil {
-		r.writer(cluster).resumeFrom(e, reader)
-		return e, nil
+func (r *Cache) Load(ctx context.Context, cluster string, ttl time.Duration) (*report.Report, error) {
+	l, err := r.read(ctx, cluster, ttl)
+	if err != nil {
+		return nil, fmt.Errorf("load %s from redis: %w", cluster, err)
 	}
-	return cache.Entry{}, fmt.Errorf("load %s from redis: %w", cluster, err)
+	r.writer(cluster).resumeFrom(l)
+	return l.report, nil
 }
 
 // Save implements cache.Store.
-func (r *Cache) Save(ctx context.Context, cluster string, e cache.Entry) error {
-	if err := r.writer(cluster).save(ctx, e); err != nil {
-		return fmt.Errorf("save %s to redis: %w", cluster, err)
+func (r *Cache) Save(ctx context.Context, next *report.Report) error {
+	if err := r.writer(next.Cluster).save(ctx, next); err != nil {
+		return fmt.Errorf("save %s to redis: %w", next.Cluster, err)
 	}
 	return nil
 }

@@ -105,15 +105,15 @@ func TestRedisSentinel(t *testing.T) {
 	server := redistest.Start(t)
 	sentinel := server.Sentinel("rollcall")
 	c, out, _ := open(t, sentinel.URL()+"?master_name=rollcall")
-	e := cachetest.Entry(1, statetest.New(1, 2, 10).State)
-	if err := c.Save(t.Context(), "a", e); err != nil {
+	e := cachetest.Report(1, statetest.New(1, 2, 10).State)
+	if err := c.Save(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
 	got, err := c.Load(t.Context(), "a", cachetest.LongTTL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cachetest.WantState(t, got.State, e.State)
+	cachetest.WantState(t, got, cachetest.StateOf(t, e))
 	if lines := out.lines(); len(lines) > 0 {
 		t.Errorf("got log lines %q, want none", lines)
 	}
@@ -124,16 +124,16 @@ func TestNewMasterContinuesFromStoredEntries(t *testing.T) {
 	first, _, _ := open(t, server.URL())
 	w := statetest.New(1, 3, 60)
 	for range 10 {
-		if err := first.Save(t.Context(), "a", cachetest.Entry(1, w.State)); err != nil {
+		if err := first.Save(t.Context(), cachetest.Report(1, w.State)); err != nil {
 			t.Fatal(err)
 		}
 		w.Step(2)
 	}
-	e := cachetest.Entry(1, w.State)
+	e := cachetest.Report(1, w.State)
 	e.ReceivedAt = time.Now().Add(-30 * time.Second)
 	e.ExpiresAt = time.Now().Add(30 * time.Second)
 	e.DemandUntil = time.Now().Add(time.Hour)
-	if err := first.Save(t.Context(), "a", e); err != nil {
+	if err := first.Save(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
 
@@ -142,7 +142,7 @@ func TestNewMasterContinuesFromStoredEntries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cachetest.WantState(t, got.State, w.State)
+	cachetest.WantState(t, got, w.State)
 	for field, pair := range map[string][2]time.Time{
 		"ReceivedAt": {got.ReceivedAt, e.ReceivedAt}, "ExpiresAt": {got.ExpiresAt, e.ExpiresAt}, "DemandUntil": {got.DemandUntil, e.DemandUntil},
 	} {
@@ -160,11 +160,11 @@ func TestNewMasterContinuesFromStoredEntries(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Step(2)
-	if err := second.Save(t.Context(), "a", cachetest.Entry(2, w.State)); err != nil {
+	if err := second.Save(t.Context(), cachetest.Report(2, w.State)); err != nil {
 		t.Fatal(err)
 	}
 	w.Step(2)
-	if err := second.Save(t.Context(), "a", cachetest.Entry(2, w.State)); err != nil {
+	if err := second.Save(t.Context(), cachetest.Report(2, w.State)); err != nil {
 		t.Fatal(err)
 	}
 	if now, err := server.Do("GET rollcall:{a}:base"); err != nil || now != base {
@@ -174,7 +174,7 @@ func TestNewMasterContinuesFromStoredEntries(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cachetest.WantState(t, again.State, w.State)
+	cachetest.WantState(t, again, w.State)
 }
 
 func TestAllKeysOfAClusterExpire(t *testing.T) {
@@ -182,7 +182,7 @@ func TestAllKeysOfAClusterExpire(t *testing.T) {
 	c, _, _ := open(t, server.URL())
 	w := statetest.New(1, 3, 60)
 	for range 3 {
-		if err := c.Save(t.Context(), "a", cachetest.Entry(1, w.State)); err != nil {
+		if err := c.Save(t.Context(), cachetest.Report(1, w.State)); err != nil {
 			t.Fatal(err)
 		}
 		w.Step(1)
@@ -202,7 +202,7 @@ func TestLogStaysShorterThanItsBase(t *testing.T) {
 	w := statetest.New(1, 5, 200)
 	for range 300 {
 		w.Step(2)
-		if err := c.Save(t.Context(), "a", cachetest.Entry(1, w.State)); err != nil {
+		if err := c.Save(t.Context(), cachetest.Report(1, w.State)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -224,7 +224,7 @@ func TestLogStaysShorterThanItsBase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cachetest.WantState(t, got.State, w.State)
+	cachetest.WantState(t, got, w.State)
 }
 
 func scan(reply string, n *int) bool {
@@ -239,7 +239,7 @@ func TestLostPartsAreReplaced(t *testing.T) {
 			c, _, _ := open(t, server.URL())
 			w := statetest.New(1, 3, 60)
 			for range 3 {
-				if err := c.Save(t.Context(), "a", cachetest.Entry(1, w.State)); err != nil {
+				if err := c.Save(t.Context(), cachetest.Report(1, w.State)); err != nil {
 					t.Fatal(err)
 				}
 				w.Step(1)
@@ -250,14 +250,14 @@ func TestLostPartsAreReplaced(t *testing.T) {
 			if _, err := c.Load(t.Context(), "a", cachetest.LongTTL); err == nil {
 				t.Fatal("got an entry although a part is missing, want an error")
 			}
-			if err := c.Save(t.Context(), "a", cachetest.Entry(1, w.State)); err != nil {
+			if err := c.Save(t.Context(), cachetest.Report(1, w.State)); err != nil {
 				t.Fatal(err)
 			}
 			got, err := c.Load(t.Context(), "a", cachetest.LongTTL)
 			if err != nil {
 				t.Fatal(err)
 			}
-			cachetest.WantState(t, got.State, w.State)
+			cachetest.WantState(t, got, w.State)
 		})
 	}
 }
@@ -275,8 +275,8 @@ func TestGarbageIsRefusedAndReplaced(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := redistest.Start(t)
 			c, _, _ := open(t, server.URL())
-			e := cachetest.Entry(1, statetest.New(1, 3, 60).State)
-			if err := c.Save(t.Context(), "a", e); err != nil {
+			e := cachetest.Report(1, statetest.New(1, 3, 60).State)
+			if err := c.Save(t.Context(), e); err != nil {
 				t.Fatal(err)
 			}
 			if reply, err := server.Do(command); err != nil || strings.HasPrefix(reply, "-") {
@@ -285,14 +285,14 @@ func TestGarbageIsRefusedAndReplaced(t *testing.T) {
 			if _, err := c.Load(t.Context(), "a", cachetest.LongTTL); !errors.Is(err, cache.ErrMiss) || errors.Is(err, cache.ErrUnavailable) || !strings.Contains(err.Error(), "refused: ") {
 				t.Fatalf("got %v, want a miss with the reason", err)
 			}
-			if err := c.Save(t.Context(), "a", e); err != nil {
+			if err := c.Save(t.Context(), e); err != nil {
 				t.Fatal(err)
 			}
 			got, err := c.Load(t.Context(), "a", cachetest.LongTTL)
 			if err != nil {
 				t.Fatal(err)
 			}
-			cachetest.WantState(t, got.State, e.State)
+			cachetest.WantState(t, got, cachetest.StateOf(t, e))
 		})
 	}
 }

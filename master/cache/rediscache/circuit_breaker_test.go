@@ -18,9 +18,9 @@ import (
 func TestRedisStartsAfterTheMaster(t *testing.T) {
 	server := redistest.Prepare(t)
 	c, out, metrics := open(t, server.URL())
-	e := cachetest.Entry(1, statetest.New(1, 2, 10).State)
+	e := cachetest.Report(1, statetest.New(1, 2, 10).State)
 	for range 20 {
-		if err := c.Save(t.Context(), "a", e); !errors.Is(err, cache.ErrUnavailable) {
+		if err := c.Save(t.Context(), e); !errors.Is(err, cache.ErrUnavailable) {
 			t.Fatalf("save: %v, want ErrUnavailable", err)
 		}
 		if _, err := c.Load(t.Context(), "a", cachetest.LongTTL); !errors.Is(err, cache.ErrUnavailable) {
@@ -37,12 +37,12 @@ func TestRedisStartsAfterTheMaster(t *testing.T) {
 	wantUp(t, metrics, 0)
 
 	server.Start()
-	cachetest.Eventually(t, "a save succeeds again", func() bool { return c.Save(t.Context(), "a", e) == nil })
+	cachetest.Eventually(t, "a save succeeds again", func() bool { return c.Save(t.Context(), e) == nil })
 	got, err := c.Load(t.Context(), "a", cachetest.LongTTL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cachetest.WantState(t, got.State, e.State)
+	cachetest.WantState(t, got, cachetest.StateOf(t, e))
 	if second, err := c.NextTerm(t.Context(), "a"); err != nil || second <= first {
 		t.Errorf("got term %d after %d and error %v, want a greater one", second, first, err)
 	}
@@ -57,7 +57,7 @@ func TestRedisRestartsEmpty(t *testing.T) {
 	c, out, _ := open(t, server.URL())
 	w := statetest.New(1, 2, 30)
 	for range 3 {
-		if err := c.Save(t.Context(), "a", cachetest.Entry(1, w.State)); err != nil {
+		if err := c.Save(t.Context(), cachetest.Report(1, w.State)); err != nil {
 			t.Fatal(err)
 		}
 		w.Step(1)
@@ -67,16 +67,16 @@ func TestRedisRestartsEmpty(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.Stop()
-	if err := c.Save(t.Context(), "a", cachetest.Entry(1, w.State)); !errors.Is(err, cache.ErrUnavailable) {
+	if err := c.Save(t.Context(), cachetest.Report(1, w.State)); !errors.Is(err, cache.ErrUnavailable) {
 		t.Fatalf("save: %v, want ErrUnavailable", err)
 	}
 	server.Start()
-	cachetest.Eventually(t, "a save succeeds again", func() bool { return c.Save(t.Context(), "a", cachetest.Entry(1, w.State)) == nil })
+	cachetest.Eventually(t, "a save succeeds again", func() bool { return c.Save(t.Context(), cachetest.Report(1, w.State)) == nil })
 	got, err := c.Load(t.Context(), "a", cachetest.LongTTL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cachetest.WantState(t, got.State, w.State)
+	cachetest.WantState(t, got, w.State)
 	if second, err := c.NextTerm(t.Context(), "a"); err != nil || second <= first {
 		t.Errorf("got term %d after %d and error %v, want a greater one", second, first, err)
 	}
@@ -121,7 +121,7 @@ func TestHangingRedisIsAnOutage(t *testing.T) {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if err := c.Save(ctx, "a", cachetest.Entry(1, statetest.New(1, 1, 3).State)); !errors.Is(err, cache.ErrUnavailable) {
+	if err := c.Save(ctx, cachetest.Report(1, statetest.New(1, 1, 3).State)); !errors.Is(err, cache.ErrUnavailable) {
 		t.Errorf("save: %v, want ErrUnavailable", err)
 	}
 	if elapsed := time.Since(start); elapsed > 2*time.Second {

@@ -125,7 +125,7 @@ func TestForgedNewerHeadIsReplaced(t *testing.T) {
 	server := redistest.Start(t)
 	for name, plant := range map[string]func(*testing.T, *Cache, *statetest.Cluster){
 		"forged": func(t *testing.T, c *Cache, w *statetest.Cluster) {
-			forge(t, c, wellKnownKey(), "a", cachetest.Entry(1<<50, w.State), nil)
+			forge(t, c, wellKnownKey(), "a", cachetest.Report(1<<50, w.State), nil)
 		},
 		"bare": func(t *testing.T, c *Cache, _ *statetest.Cluster) {
 			if err := c.client.HSet(t.Context(), redisKeys("a")[0], "term", "1e300", "seq", "inf", "keep", "nan").Err(); err != nil {
@@ -134,7 +134,7 @@ func TestForgedNewerHeadIsReplaced(t *testing.T) {
 			c.client.Expire(t.Context(), redisKeys("a")[0], time.Hour)
 		},
 		"expired, but kept by Redis": func(t *testing.T, c *Cache, w *statetest.Cluster) {
-			e := cachetest.Entry(50, w.State)
+			e := cachetest.Report(50, w.State)
 			e.ReceivedAt = e.ReceivedAt.Add(-time.Minute)
 			forge(t, c, c.keys.signing, "a", e, nil)
 		},

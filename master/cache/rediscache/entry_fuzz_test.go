@@ -11,6 +11,7 @@ import (
 	"rollcall.dev/rollcall/api/state/statetest"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/cache"
+	"rollcall.dev/rollcall/master/report"
 )
 
 // FuzzEntry gives valid and corrupted contents of Redis to a reader without a signing key, for which
@@ -34,9 +35,9 @@ func FuzzEntry(f *testing.F) {
 		reply.head["epoch"], reply.head["ttl"], reply.head["bookmark"] = epoch, ttl, string(bookmark)
 		reply.head.sign(c.keys.signing, "prod-eu")
 		before := allocated()
-		e, err := c.reader("prod-eu").apply(reply, now, time.Minute)
-		if err == nil && (e.State == nil || e.ReceivedAt.After(now) || e.ExpiresAt.After(now.Add(time.Minute))) {
-			t.Errorf("got an entry received at %s that expires at %s", e.ReceivedAt, e.ExpiresAt)
+		l, err := c.apply("prod-eu", reply, now, time.Minute)
+		if err == nil && (!l.report.HasState() || l.report.ReceivedAt.After(now) || l.report.ExpiresAt.After(now.Add(time.Minute))) {
+			t.Errorf("got an entry received at %s that expires at %s", l.report.ReceivedAt, l.report.ExpiresAt)
 		}
 		if used, size := allocated()-before, len(base)+len(log)+len(bookmark); used > uint64(fixedMemory+memoryPerByte*size) {
 			t.Errorf("got %d bytes of input that used %d bytes of memory, want less", size, used)
@@ -54,27 +55,27 @@ func FuzzLoad(f *testing.F) {
 	want.head["bookmark"] = string(bookmark)
 	want.head.sign(c.keys.signing, "prod-eu")
 	h := want.head
-	f.Add("prod-eu", want.base, want.log[0].record, h["mac"], h["key"], h["seq"], h["received"], h["ttl"], h["chain"], h["bookmark"], int64(10_000))
-	f.Add("prod-us", want.base, want.log[0].record, h["mac"], h["key"], h["seq"], h["received"], h["ttl"], h["chain"], h["bookmark"], int64(3_600_000))
-	f.Add("prod-eu", want.log[0].record, want.base, h["mac"], wellKnownKeyID, h["seq"], "1e9", "3600000", h["base"], "", int64(-1))
+	f.Add("prod-eu", want.base, want.log[0], h["mac"], h["key"], h["seq"], h["received"], h["ttl"], h["chain"], h["bookmark"], int64(10_000))
+	f.Add("prod-us", want.base, want.log[0], h["mac"], h["key"], h["seq"], h["received"], h["ttl"], h["chain"], h["bookmark"], int64(3_600_000))
+	f.Add("prod-eu", want.log[0], want.base, h["mac"], wellKnownKeyID, h["seq"], "1e9", "3600000", h["base"], "", int64(-1))
 	f.Add("", []byte{}, []byte{1}, "", "", "-1", "9223372036854775807", "9223372036854775807", "", "", int64(1)<<62)
 	f.Fuzz(func(t *testing.T, cluster string, base, log []byte, mac, key, seq, received, ttl, chain, bookmark string, left int64) {
-		got := loadReply{head: head{}, left: time.Duration(left) * time.Millisecond, base: base, log: []logEntry{{"1-1", log}}}
+		got := loadReply{head: head{}, left: time.Duration(left) * time.Millisecond, base: base, log: [][]byte{log}}
 		for field, value := range h {
 			got.head[field] = value
 		}
 		got.head["mac"], got.head["key"], got.head["seq"], got.head["received"], got.head["ttl"], got.head["chain"], got.head["bookmark"] = mac, key, seq, received, ttl, chain, bookmark
-		same := cluster == "prod-eu" && string(base) == string(want.base) && string(log) == string(want.log[0].record)
+		same := cluster == "prod-eu" && string(base) == string(want.base) && string(log) == string(want.log[0])
 		for field, value := range h {
 			same = same && got.head[field] == value
 		}
 		c.rollback = rollbackGuard{}
-		e, err := c.reader(cluster).apply(got, now, time.Minute)
+		l, err := c.apply(cluster, got, now, time.Minute)
 		switch {
 		case err == nil && !same:
-			t.Errorf("got entry %+v, want only the saved one", e)
-		case err == nil && (e.ReceivedAt.After(now) || e.ExpiresAt.After(now.Add(10*time.Second))):
-			t.Errorf("got an entry received at %s that expires at %s, want times that are possible at %s", e.ReceivedAt, e.ExpiresAt, now)
+			t.Errorf("got entry %+v, want only the saved one", l.report)
+		case err == nil && (l.report.ReceivedAt.After(now) || l.report.ExpiresAt.After(now.Add(10*time.Second))):
+			t.Errorf("got an entry received at %s that expires at %s, want times that are possible at %s", l.report.ReceivedAt, l.report.ExpiresAt, now)
 		case err != nil && same && left > 0 && left < 1<<40:
 			t.Errorf("got error %v, want the saved entry", err)
 		case err != nil && !errors.Is(err, cache.ErrMiss):
@@ -106,9 +107,12 @@ func signedReply(k macKey, base, log []byte, now time.Time) loadReply {
 	w.Sample(1_800_000_015)
 	b, baseMAC := record(nil, 0, first, base)
 	l, chain := record(baseMAC, first, w.State.Seq, log)
-	e := cache.Entry{Term: 1, State: w.State, ReceivedAt: now, ExpiresAt: now.Add(10 * time.Second), DemandUntil: now.Add(time.Hour), StartedAt: now, SessionExpiresAt: now}
+	r := &report.Report{
+		Term: 1, LazyState: wire.NewLazyState(w.State), ReceivedAt: now, ExpiresAt: now.Add(10 * time.Second), DemandUntil: now.Add(time.Hour),
+		Session: report.Session{StartedAt: now, ExpiresAt: now},
+	}
 	s := recordChain{baseMAC: baseMAC, lastMAC: chain, baseLen: int64(len(b)), entries: 1}
-	return loadReply{head: newHead(e, lifetimeOf(e, now), s, nil), left: 70 * time.Second, base: b, log: []logEntry{{"1-1", l}}}
+	return loadReply{head: newHead(r, s, nil), left: 70 * time.Second, base: b, log: [][]byte{l}}
 }
 
 func allocated() uint64 {
@@ -137,12 +141,15 @@ func storedFrames(f testing.TB, codec *wire.Codec) (base, log, bookmark []byte) 
 	if err != nil {
 		f.Fatal(err)
 	}
-	baseFrames, err := flushEncoder{codec, first, wire.HashState(first), now}.snapshotFlush(frames)
+	encoder := func(s *state.State) flushEncoder {
+		return flushEncoder{codec, &report.Report{LazyState: wire.NewLazyState(s), ReceivedAt: now}, wire.HashState(s)}
+	}
+	baseFrames, err := encoder(first).snapshotFlush(frames)
 	if err != nil {
 		f.Fatal(err)
 	}
-	latest := flushEncoder{codec, w.State, wire.HashState(w.State), now}
-	logFrames, err := latest.deltaFlush(first, state.Diff(first, w.State))
+	latest := encoder(w.State)
+	logFrames, err := latest.deltaFlush(wire.NewLazyState(first), state.Diff(first, w.State))
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire"
+	"rollcall.dev/rollcall/master/report"
 )
 
 // pack returns a record with an empty prefix, and the frames after it, each with its length as a
@@ -42,23 +43,22 @@ func unpack(b []byte, f func(frame []byte) error) error {
 	return nil
 }
 
-// flushEncoder encodes a State, as of a time, as the frames of a flush.
+// flushEncoder encodes the state of a report as the frames of a flush.
 type flushEncoder struct {
-	codec *wire.Codec
-	state *state.State
-	hash  wire.Hash // of state
-	at    time.Time
+	codec  *wire.Codec
+	report *report.Report
+	hash   wire.Hash // of the objects
 }
 
 // snapshotFlush returns the frames of a flush that transfers the whole State. snapshot has the
 // frames of its objects.
 func (f flushEncoder) snapshotFlush(snapshot [][]byte) ([][]byte, error) {
-	return f.finish(slices.Clone(snapshot), &state.State{Epoch: f.state.Epoch})
+	return f.finish(slices.Clone(snapshot), &wire.LazyState{})
 }
 
 // deltaFlush returns the frames of a flush from prev to the State, nil if only times differ.
-func (f flushEncoder) deltaFlush(prev *state.State, delta state.Delta) ([][]byte, error) {
-	if prev.Seq == f.state.Seq {
+func (f flushEncoder) deltaFlush(prev *wire.LazyState, delta state.Delta) ([][]byte, error) {
+	if prev.Seq == f.report.Seq {
 		return nil, nil
 	}
 	frame, err := f.codec.EncodeAgent(&wire.Delta{From: delta.From, To: delta.To, Upserts: delta.Upserts, Removes: delta.Removes})
@@ -70,9 +70,9 @@ func (f flushEncoder) deltaFlush(prev *state.State, delta state.Delta) ([][]byte
 
 // finish appends the frames that follow the objects in a flush: statuses of sections, usage and
 // the bookmark.
-func (f flushEncoder) finish(frames [][]byte, prev *state.State) ([][]byte, error) {
+func (f flushEncoder) finish(frames [][]byte, prev *wire.LazyState) ([][]byte, error) {
 	messages := f.statusMessages(prev)
-	if u := f.state.Usage; u != nil && u != prev.Usage {
+	if u := f.report.Usage; u != nil && u != prev.Usage {
 		messages = append(messages, wire.NewUsage(u, prev.Usage))
 	}
 	for _, m := range append(messages, f.bookmark()) {
@@ -86,8 +86,8 @@ func (f flushEncoder) finish(frames [][]byte, prev *state.State) ([][]byte, erro
 }
 
 // statusMessages returns a message for each section whose error differs from that in prev.
-func (f flushEncoder) statusMessages(prev *state.State) (messages []wire.AgentMessage) {
-	for i, s := range f.state.Sections {
+func (f flushEncoder) statusMessages(prev *wire.LazyState) (messages []wire.AgentMessage) {
+	for i, s := range f.report.Sections {
 		if s.Error != prev.Sections[i].Error {
 			messages = append(messages, &wire.Status{Section: state.SectionName(i), Age: f.age(s), Error: s.Error})
 		}
@@ -96,18 +96,18 @@ func (f flushEncoder) statusMessages(prev *state.State) (messages []wire.AgentMe
 }
 
 func (f flushEncoder) bookmark() *wire.Bookmark {
-	b := &wire.Bookmark{Seq: f.state.Seq, Count: f.state.Count(), Hash: f.hash}
-	for i, s := range f.state.Sections {
+	b := &wire.Bookmark{Seq: f.report.Seq, Count: f.report.Count(), Hash: f.hash}
+	for i, s := range f.report.Sections {
 		b.Ages[i] = f.age(s)
 	}
 	return b
 }
 
-// age returns how long before f.at a section was observed. It is negative if the section was
+// age returns how long before the receipt of the report a section was observed. It is negative if the section was
 // never observed.
 func (f flushEncoder) age(s state.Section) time.Duration {
 	if s.ObservedAt.IsZero() {
 		return -1
 	}
-	return max(f.at.Sub(s.ObservedAt), 0)
+	return max(f.report.ReceivedAt.Sub(s.ObservedAt), 0)
 }

@@ -7,10 +7,8 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/master/cache"
+	"rollcall.dev/rollcall/master/report"
 )
-
-// clockTolerance is the accepted difference between the clocks of two masters.
-const clockTolerance = 5 * time.Second
 
 const (
 	// maxTermLead is how far a term may be ahead of the Unix time in milliseconds, as it is after
@@ -41,37 +39,16 @@ var signedFields = []string{
 // headFields are all fields of a head.
 var headFields = append([]string{macField}, signedFields...)
 
-// lifetime has the times of an Entry as they are stored.
-type lifetime struct {
-	// received is the time of receipt by the writer's wall clock.
-	received time.Time
-	// ttl is the time from receipt to expiry, life from the save to expiry, and keep from expiry
-	// until Redis removes the Entry.
-	ttl, life, keep time.Duration
-	// demand is the time from receipt to the end of demand, negative without demand.
-	demand time.Duration
-}
-
-func lifetimeOf(e cache.Entry, now time.Time) lifetime {
-	return lifetime{
-		received: e.ReceivedAt, ttl: e.ExpiresAt.Sub(e.ReceivedAt), life: e.ExpiresAt.Sub(now), keep: e.RetainUntil().Sub(e.ExpiresAt),
-		demand: max(e.DemandUntil.Sub(e.ReceivedAt), -time.Millisecond),
-	}
-}
-
-// expires returns the expiry by the writer's clock in Unix milliseconds.
-func (t lifetime) expires() int64 { return t.received.UnixMilli() + t.ttl.Milliseconds() }
-
-// newHead returns the head of an Entry, without its MAC.
-func newHead(e cache.Entry, t lifetime, c recordChain, bookmark []byte) head {
+// newHead returns the head of a report, without its MAC.
+func newHead(r *report.Report, c recordChain, bookmark []byte) head {
 	n := func(i int64) string { return strconv.FormatInt(i, 10) }
-	v := e.Version()
+	v, t := r.Version(), lifetimeOf(r)
 	return head{
 		"term": strconv.FormatUint(v.Term, 10), "epoch": strconv.FormatUint(v.Epoch, 16), "seq": strconv.FormatUint(v.Seq, 10),
 		"base": string(c.baseMAC), "baseBytes": n(c.baseLen), "chain": string(c.lastMAC), "entries": n(c.entries),
 		"received": n(t.received.UnixMilli()), "ttl": n(t.ttl.Milliseconds()), "keep": n(t.keep.Milliseconds()), "demand": n(t.demand.Milliseconds()),
-		"uid": e.UID, "kubernetes": e.KubernetesVersion, "agent": e.AgentVersion,
-		"session": e.SessionID, "started": n(e.StartedAt.UnixMilli()), "ends": n(e.SessionExpiresAt.UnixMilli()),
+		"uid": r.UID, "kubernetes": r.KubernetesVersion, "agent": r.AgentVersion,
+		"session": r.Session.ID, "started": n(r.Session.StartedAt.UnixMilli()), "ends": n(r.Session.ExpiresAt.UnixMilli()),
 		"bookmark": string(bookmark),
 	}
 }
@@ -119,49 +96,47 @@ func (ring keyring) String() string {
 
 // parsedHead is the content of a head.
 type parsedHead struct {
-	// entry has no State.
-	entry cache.Entry
-	// version is the version of the Entry.
-	version cache.Version
+	// report has no State.
+	report report.Report
+	// version is the version of the report.
+	version report.Version
 	// received is the time of receipt by the writer's clock.
 	received time.Time
 	// entries is the number of records in the log.
 	entries int64
 }
 
-// parse parses a head that Redis will remove after left. The entry that it returns lives no
-// longer than ttl and the TTL in the head, whatever Redis says. Its age is at least that by the
-// wall clocks, less clockTolerance. An entry from the future, and one that can no longer be the
-// base of a session, are refused.
+// parse parses a head that Redis will remove after left. The report that it returns lives no
+// longer than ttl and the TTL in the head, whatever Redis says. A report from the future, and one
+// that can no longer be the base of a session, are refused.
 func (h head) parse(now time.Time, left, ttl time.Duration) (parsedHead, error) {
 	r := fieldParser{head: h}
-	received, storedTTL, keep, demand := time.UnixMilli(r.number("received")), r.millis("ttl"), min(max(r.millis("keep"), 0), cache.ResumeWindow), r.millis("demand")
+	t := lifetime{received: time.UnixMilli(r.number("received")), ttl: r.millis("ttl"), keep: min(max(r.millis("keep"), 0), cache.ResumeWindow), demand: r.millis("demand")}
 	p := parsedHead{
-		received: received, entries: r.number("entries"),
-		version: cache.Version{Term: uint64(r.number("term")), Epoch: r.hex("epoch"), Seq: uint64(max(r.number("seq"), 0))},
-		entry: cache.Entry{
-			UID: r.text("uid"), KubernetesVersion: r.text("kubernetes"), AgentVersion: r.text("agent"), SessionID: r.text("session"),
-			StartedAt: time.UnixMilli(r.number("started")), SessionExpiresAt: time.UnixMilli(r.number("ends")),
+		received: t.received, entries: r.number("entries"),
+		version: report.Version{Term: uint64(r.number("term")), Epoch: r.hex("epoch"), Seq: uint64(max(r.number("seq"), 0))},
+		report: report.Report{
+			UID: r.text("uid"), KubernetesVersion: r.text("kubernetes"), AgentVersion: r.text("agent"),
+			Session: report.Session{ID: r.text("session"), StartedAt: time.UnixMilli(r.number("started")), ExpiresAt: time.UnixMilli(r.number("ends"))},
 		},
 	}
 	if r.err != nil {
 		return p, r.err
 	}
-	clockAge := now.Sub(received)
-	age := max(clockAge-clockTolerance, storedTTL-(left-keep), 0)
-	ttl = min(ttl, storedTTL)
+	clockAge, age := now.Sub(t.received), t.age(now, left)
+	ttl = min(ttl, t.ttl)
 	switch {
 	case clockAge < -clockTolerance:
 		return p, refused(causeTime, "the entry was received %s ahead of this master's clock: synchronize the clocks of the masters", (-clockAge).Round(time.Millisecond))
 	case p.version.Term > uint64(now.Add(maxTermLead).UnixMilli()):
 		return p, refused(causeTime, "the term %d is ahead of this master's clock", p.version.Term)
-	case age >= ttl+keep:
-		return p, refused(causeTime, "the entry was received %s ago by this master's clock, and is valid for %s", clockAge.Round(time.Millisecond), ttl+keep)
+	case age >= ttl+t.keep:
+		return p, refused(causeTime, "the entry was received %s ago by this master's clock, and is valid for %s", clockAge.Round(time.Millisecond), ttl+t.keep)
 	}
-	p.entry.Term = p.version.Term
-	p.entry.ReceivedAt = now.Add(-age)
-	p.entry.ExpiresAt = p.entry.ReceivedAt.Add(ttl)
-	p.entry.DemandUntil = p.entry.ReceivedAt.Add(demand)
+	p.report.Term, p.report.TTL = p.version.Term, ttl
+	p.report.ReceivedAt = now.Add(-age)
+	p.report.ExpiresAt = p.report.ReceivedAt.Add(ttl)
+	p.report.DemandUntil = p.report.ReceivedAt.Add(t.demand)
 	return p, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"rollcall.dev/rollcall/api/state/statetest"
 	"rollcall.dev/rollcall/master/cache"
+	"rollcall.dev/rollcall/master/report"
 	"rollcall.dev/rollcall/test/redistest"
 )
 
@@ -110,8 +111,8 @@ func TestFullMemoryIsNoOutage(t *testing.T) {
 		t.Fatal(err)
 	}
 	changed := statetest.New(5, 1, 5)
-	for _, e := range []cache.Entry{newEntry(2, changed), newEntry(3, changed)} {
-		if err := c.Save(t.Context(), "a", e); err == nil || errors.Is(err, cache.ErrUnavailable) || !strings.Contains(err.Error(), "OOM") {
+	for _, e := range []*report.Report{newEntry(2, changed), newEntry(3, changed)} {
+		if err := c.Save(t.Context(), e); err == nil || errors.Is(err, cache.ErrUnavailable) || !strings.Contains(err.Error(), "OOM") {
 			t.Fatalf("save: got %v, want an OOM error", err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/master/cache"
+	"rollcall.dev/rollcall/master/report"
 )
 
 // minSweepSize is the number of clusters from which rollbackGuard looks for those that it can
@@ -13,7 +14,7 @@ const minSweepSize = 1024
 
 // seenEntry describes the newest entry of a cluster that this process has read or written.
 type seenEntry struct {
-	version cache.Version
+	version report.Version
 	// received is by the writer's clock, expires by the clock of this process.
 	received, expires time.Time
 }
@@ -25,7 +26,7 @@ func (s seenEntry) forgettable(now time.Time) bool {
 
 // allows reports whether an entry may be read after s: it is not older, or s has expired and
 // the entry was received later, which means that the master that wrote it still receives reports.
-func (s seenEntry) allows(v cache.Version, received, now time.Time) bool {
+func (s seenEntry) allows(v report.Version, received, now time.Time) bool {
 	return v.Compare(s.version) >= 0 || !now.Before(s.expires) && received.After(s.received)
 }
 
@@ -37,7 +38,7 @@ type rollbackGuard struct {
 }
 
 // allow reports whether an entry of the cluster may be read after the newest one seen.
-func (g *rollbackGuard) allow(cluster string, v cache.Version, received, now time.Time) bool {
+func (g *rollbackGuard) allow(cluster string, v report.Version, received, now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	last, ok := g.clusters[cluster]

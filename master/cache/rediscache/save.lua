@@ -2,11 +2,10 @@
 --   1 term   2 seq
 --   3 the MAC of the record before this one, '' if this one is a base
 --   4 the record, '' if only times changed (never for a base)
---   5 ms until it expires   6 ms to keep it after that
---   7 the time of expiry in Unix ms by the writer's clock
---   8 a head to replace whatever its version, as 'mac:' and its MAC; '' if none
---   9 the channel to publish to   10 the message to publish
---   11… the fields of the head, each as name and value
+--   5 ms until Redis removes it
+--   6 the time of expiry in Unix ms by the writer's clock
+--   7 a head to replace whatever its version, as 'mac:' and its MAC; '' if none
+--   8… the fields of the head, each as name and value
 -- Returns 'saved'; or 'base' if a base is needed; or 'older', with the remaining time
 -- to live of the head in ms and its fields, if a newer version is stored.
 -- A key of the wrong type is replaced. The first command that writes is one that Redis rejects
@@ -27,12 +26,12 @@ local function number(i)
 end
 
 local left = redis.call('PTTL', head)
-if stored[2] and left > number(6) and 'mac:' .. (stored[1] or '') ~= ARGV[8] then
+if stored[2] and left > number(6) and 'mac:' .. (stored[1] or '') ~= ARGV[7] then
   local t, s = number(2), number(3)
   local same = t == term and s == seq
-  if t > term or (t == term and s > seq) or (same and number(4) + number(5) >= tonumber(ARGV[7])) then
+  if t > term or (t == term and s > seq) or (same and number(4) + number(5) >= tonumber(ARGV[6])) then
     local names = {}
-    for i = 11, #ARGV, 2 do
+    for i = 8, #ARGV, 2 do
       names[#names + 1] = ARGV[i]
     end
     return {'older', left, redis.call('HMGET', head, unpack(names))}
@@ -53,9 +52,8 @@ else
   end
 end
 
-redis.call('HSET', head, unpack(ARGV, 11))
+redis.call('HSET', head, unpack(ARGV, 8))
 for _, key in ipairs(KEYS) do
-  redis.call('PEXPIRE', key, tonumber(ARGV[5]) + tonumber(ARGV[6]))
+  redis.call('PEXPIRE', key, tonumber(ARGV[5]))
 end
-redis.call('PUBLISH', ARGV[9], ARGV[10])
 return {'saved'}

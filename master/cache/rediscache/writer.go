@@ -10,6 +10,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/cache"
+	"rollcall.dev/rollcall/master/report"
 )
 
 // recordChain describes the base of a cluster and the records after it.
@@ -30,8 +31,8 @@ type writer struct {
 	cluster string
 
 	mu     sync.Mutex
-	last   *state.State // nil if the next save has to write the base
-	hash   wire.Hash    // of last
+	last   *wire.LazyState // nil if the next save has to write the base
+	hash   wire.Hash       // of the objects of last
 	chain  recordChain
 	expiry *time.Timer
 	// refused is the replace argument of the save script for a head that this process refused,
@@ -61,34 +62,36 @@ func (r *Cache) dropWriter(cluster string, w *writer) {
 	}
 }
 
-// save saves an Entry. It appends a delta if it can, and writes the base otherwise.
-func (w *writer) save(ctx context.Context, e cache.Entry) error {
+// save saves a report. It appends a delta if it can, and writes the base otherwise.
+func (w *writer) save(ctx context.Context, r *report.Report) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	t := lifetimeOf(e, time.Now())
-	if t.life < time.Millisecond {
+	if lifetimeOf(r).expired(time.Now()) {
 		return nil
 	}
-	if w.canAppend(e.State) {
-		done, err := w.appendDelta(ctx, e, t)
+	if w.canAppend(r.LazyState) {
+		done, err := w.appendDelta(ctx, r)
 		if done || err != nil {
 			return err
 		}
 	}
-	return w.writeBase(ctx, e, t)
+	return w.writeBase(ctx, r)
 }
 
 // canAppend reports whether a delta from the last State is sufficient: it has the same epoch, and
 // the log does not exceed half of the base.
-func (w *writer) canAppend(s *state.State) bool {
+func (w *writer) canAppend(s *wire.LazyState) bool {
 	return w.last != nil && w.last.Epoch == s.Epoch && w.last.Seq <= s.Seq && 2*w.chain.logLen <= w.chain.baseLen && w.chain.entries < maxEntries
 }
 
 // appendDelta appends the changes since the last State to the log. done is false if the base has
 // to be written instead.
-func (w *writer) appendDelta(ctx context.Context, e cache.Entry, t lifetime) (done bool, err error) {
-	delta := state.Diff(w.last, e.State)
-	f := flushEncoder{codec: w.cache.codec, state: e.State, hash: w.hash.Apply(w.last, delta), at: e.ReceivedAt}
+func (w *writer) appendDelta(ctx context.Context, r *report.Report) (done bool, err error) {
+	delta, hash, err := w.diff(r.LazyState)
+	if err != nil {
+		return false, err
+	}
+	f := flushEncoder{codec: w.cache.codec, report: r, hash: hash}
 	frames, err := f.deltaFlush(w.last, delta)
 	if errors.Is(err, wire.ErrTooLarge) {
 		return false, nil
@@ -100,11 +103,11 @@ func (w *writer) appendDelta(ctx context.Context, e cache.Entry, t lifetime) (do
 	var record []byte
 	if len(frames) > 0 {
 		record = pack(frames)
-		next.lastMAC = w.sign(e, t, previous, w.last.Seq, record)
+		next.lastMAC = w.sign(r, previous, w.last.Seq, record)
 		next.entries++
 		next.logLen += int64(len(record))
 	}
-	status, err := w.execute(ctx, e, t, f, saveRequest{previous: previous, record: record, chain: next})
+	status, err := w.execute(ctx, f, saveRequest{previous: previous, record: record, chain: next})
 	if asReplyError(err) != nil {
 		// The log may be corrupted so that nothing can be appended to it.
 		return false, nil //nolint:nilerr // the caller writes the base
@@ -112,35 +115,48 @@ func (w *writer) appendDelta(ctx context.Context, e cache.Entry, t lifetime) (do
 	if err != nil || status == statusNeedsBase {
 		return false, err
 	}
-	w.saved(e, f, next, status, t)
+	w.saved(f, next, status)
 	return true, nil
 }
 
+// diff returns the changes since the last State, and the hash after them.
+func (w *writer) diff(next *wire.LazyState) (state.Delta, wire.Hash, error) {
+	delta, err := wire.Diff(w.last, next)
+	if err != nil || len(delta.Upserts)+len(delta.Removes) == 0 {
+		return delta, w.hash, err
+	}
+	last, err := w.last.State()
+	if err != nil {
+		return delta, w.hash, err
+	}
+	return delta, w.hash.Apply(last, delta), nil
+}
+
 // writeBase writes the whole State as a new base.
-func (w *writer) writeBase(ctx context.Context, e cache.Entry, t lifetime) error {
-	snapshot, hash, err := w.cache.codec.SnapshotFrames(e.State)
+func (w *writer) writeBase(ctx context.Context, r *report.Report) error {
+	snapshot, hash, err := w.cache.codec.SnapshotFrames(r.LazyState)
 	if err != nil {
 		return fmt.Errorf("encode base: %w", err)
 	}
-	f := flushEncoder{codec: w.cache.codec, state: e.State, hash: hash, at: e.ReceivedAt}
+	f := flushEncoder{codec: w.cache.codec, report: r, hash: hash}
 	frames, err := f.snapshotFlush(snapshot)
 	if err != nil {
 		return err
 	}
 	record := pack(frames)
-	mac := w.sign(e, t, nil, 0, record)
+	mac := w.sign(r, nil, 0, record)
 	next := recordChain{baseMAC: mac, lastMAC: mac, baseLen: int64(len(record))}
-	status, err := w.execute(ctx, e, t, f, saveRequest{record: record, chain: next})
+	status, err := w.execute(ctx, f, saveRequest{record: record, chain: next})
 	if err != nil {
 		return err
 	}
-	w.saved(e, f, next, status, t)
+	w.saved(f, next, status)
 	return nil
 }
 
 // sign fills in the prefix of a record and returns its MAC.
-func (w *writer) sign(e cache.Entry, t lifetime, previous []byte, from uint64, record []byte) []byte {
-	v := e.Version()
+func (w *writer) sign(r *report.Report, previous []byte, from uint64, record []byte) []byte {
+	v, t := r.Version(), lifetimeOf(r)
 	n := recordNumbers{term: v.Term, epoch: v.Epoch, from: from, to: v.Seq, ttl: t.ttl, received: t.received}
 	return w.cache.keys.signing.signRecord(w.cluster, previous, n, record)
 }
@@ -163,18 +179,18 @@ type saveRequest struct {
 
 // execute runs the save script. If Redis holds a newer head that is invalid, it runs the script
 // again to replace it.
-func (w *writer) execute(ctx context.Context, e cache.Entry, t lifetime, f flushEncoder, request saveRequest) (status string, err error) {
+func (w *writer) execute(ctx context.Context, f flushEncoder, request saveRequest) (status string, err error) {
 	bookmark, err := w.cache.codec.EncodeAgent(f.bookmark())
 	if err != nil {
 		return "", err
 	}
-	h := newHead(e, t, request.chain, bookmark)
+	h := newHead(f.report, request.chain, bookmark)
 	h.sign(w.cache.keys.signing, w.cluster)
-	reply, err := w.runSave(ctx, e, t, request, h, w.refused)
+	reply, err := w.runSave(ctx, f.report, request, h, w.refused)
 	if err != nil || reply.status != statusOlder {
 		return reply.status, err
 	}
-	invalid := w.checkNewer(reply, t.ttl)
+	invalid := w.checkNewer(reply, lifetimeOf(f.report).ttl)
 	if invalid == nil {
 		return statusOlder, nil
 	}
@@ -182,7 +198,7 @@ func (w *writer) execute(ctx context.Context, e cache.Entry, t lifetime, f flush
 	if len(request.previous) > 0 {
 		return statusNeedsBase, nil
 	}
-	reply, err = w.runSave(ctx, e, t, request, h, replaceArg(reply.head))
+	reply, err = w.runSave(ctx, f.report, request, h, replaceArg(reply.head))
 	return reply.status, err
 }
 
@@ -208,7 +224,7 @@ func (w *writer) checkNewer(reply saveReply, ttl time.Duration) error {
 	if err != nil {
 		return err
 	}
-	if !now.Before(p.entry.ExpiresAt) {
+	if !now.Before(p.report.ExpiresAt) {
 		return refused(causeTime, "the entry has expired, though Redis keeps it")
 	}
 	return nil
@@ -224,49 +240,51 @@ type saveReply struct {
 }
 
 // runSave runs the save script once.
-func (w *writer) runSave(ctx context.Context, e cache.Entry, t lifetime, request saveRequest, h head, replace string) (r saveReply, err error) {
-	args := make([]any, 0, 10+2*len(headFields))
-	args = append(args, e.Term, e.State.Seq, request.previous, request.record, t.life.Milliseconds(), t.keep.Milliseconds(), t.expires(), replace, channel(w.cluster), e.Version().String())
+func (w *writer) runSave(ctx context.Context, r *report.Report, request saveRequest, h head, replace string) (parsed saveReply, err error) {
+	args := make([]any, 0, 7+2*len(headFields))
+	t := lifetimeOf(r)
+	args = append(args, r.Term, r.Seq, request.previous, request.record, t.left(time.Now()).Milliseconds(), t.expiresAt(), replace)
 	for _, f := range headFields {
 		args = append(args, f, h[f])
 	}
 	reply, err := w.cache.runScript(ctx, w.cluster, w.cache.save, redisKeys(w.cluster), args...)
 	w.cache.written.Add(float64(len(request.record)))
 	if err != nil {
-		return r, err
+		return parsed, err
 	}
-	r.status = asString(reply[0])
-	if r.status == statusOlder && len(reply) == 3 {
+	parsed.status = asString(reply[0])
+	if parsed.status == statusOlder && len(reply) == 3 {
 		left, _ := reply[1].(int64)
-		r.left, r.head = time.Duration(left)*time.Millisecond, parseHeadReply(reply[2])
+		parsed.left, parsed.head = time.Duration(left)*time.Millisecond, parseHeadReply(reply[2])
 	}
-	return r, nil
+	return parsed, nil
 }
 
 // saved keeps what Redis holds after a save. If Redis holds a newer version, the next save writes
 // the base.
-func (w *writer) saved(e cache.Entry, f flushEncoder, c recordChain, status string, t lifetime) {
+func (w *writer) saved(f flushEncoder, c recordChain, status string) {
 	w.last, w.refused = nil, ""
 	if status == statusSaved {
-		w.cache.rollback.record(w.cluster, seenEntry{version: e.Version(), received: time.UnixMilli(t.received.UnixMilli()), expires: e.ExpiresAt}, time.Now())
-		w.keep(f.state, f.hash, c, t.life+t.keep)
+		r, now := f.report, time.Now()
+		w.cache.rollback.record(w.cluster, seenEntry{version: r.Version(), received: time.UnixMilli(r.ReceivedAt.UnixMilli()), expires: r.ExpiresAt}, now)
+		w.keep(r.LazyState, f.hash, c, lifetimeOf(r).left(now))
 	}
 }
 
 // resumeFrom makes the next save append to what the previous master stored. Otherwise a master
 // that starts would write the bases of all clusters again.
-func (w *writer) resumeFrom(e cache.Entry, r *reader) {
+func (w *writer) resumeFrom(l *loaded) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.last != nil || r.key.id != w.cache.keys.signing.id {
+	if w.last != nil || l.key.id != w.cache.keys.signing.id {
 		return
 	}
-	w.keep(e.State.WithoutObjects(), r.receiver.Hash(), r.chain, time.Until(e.RetainUntil()))
+	w.keep(l.report.LazyState, l.hash, l.chain, time.Until(cache.RetainUntil(l.report)))
 }
 
 // keep sets the State and the records from which the next save continues, and drops the writer
 // when Redis removes them after d.
-func (w *writer) keep(last *state.State, hash wire.Hash, c recordChain, d time.Duration) {
+func (w *writer) keep(last *wire.LazyState, hash wire.Hash, c recordChain, d time.Duration) {
 	if w.expiry != nil {
 		w.expiry.Stop()
 	}

@@ -93,7 +93,7 @@ type SessionRequest struct {
 	// CacheTTL is how long a report may be served. The agent must grant a shorter period.
 	CacheTTL time.Duration
 	// Base is the current State, on which the first report may be based, or nil.
-	Base *state.State
+	Base *wire.LazyState
 }
 
 func (r SessionRequest) message(h *wire.Hello, s *signer) *wire.SubscribeRequest {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/master/cache"
+	"rollcall.dev/rollcall/master/report"
 	"rollcall.dev/rollcall/master/session/admission"
 )
 
@@ -27,12 +28,12 @@ func New(store cache.Store, loads *admission.Semaphore, log *slog.Logger) *Store
 	return &Store{store: store, loads: loads, log: log}
 }
 
-// Load returns the entry of a cluster, as cache.Store.Load. It waits for its turn. urgent reports whether a
+// Load returns the report of a cluster, as cache.Store.Load. It waits for its turn. urgent reports whether a
 // reader waits for the result.
-func (s *Store) Load(ctx context.Context, cluster string, ttl time.Duration, urgent func() bool) (cache.Entry, error) {
+func (s *Store) Load(ctx context.Context, cluster string, ttl time.Duration, urgent func() bool) (*report.Report, error) {
 	release, err := s.loads.Acquire(ctx, 1, urgent)
 	if err != nil {
-		return cache.Entry{}, err
+		return nil, err
 	}
 	defer release()
 	timed, cancel := context.WithTimeout(ctx, Timeout)

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"rollcall.dev/rollcall/master/cache"
+	"rollcall.dev/rollcall/master/report"
 )
 
 // Writer writes the reports of one cluster, in a goroutine of its own. It writes the latest report only, at
@@ -19,8 +19,8 @@ type Writer struct {
 	done   chan struct{}
 
 	mu           sync.Mutex
-	next         *cache.Entry // nil if there is nothing to write
-	deleteStored bool         // the stored entry has to be removed
+	next         *report.Report // nil if there is nothing to write
+	deleteStored bool           // the stored report has to be removed
 	interval     time.Duration
 }
 
@@ -29,12 +29,12 @@ func (s *Store) NewWriter(cluster string) *Writer {
 	return &Writer{store: s, cluster: cluster, wake: make(chan struct{}, 1), closed: make(chan struct{}), done: make(chan struct{})}
 }
 
-// Save sets the entry that is written next. It replaces an entry that was not written yet.
-func (w *Writer) Save(e cache.Entry, interval time.Duration) {
-	w.enqueue(func() { w.next, w.interval = &e, interval })
+// Save sets the report that is written next. It replaces a report that was not written yet.
+func (w *Writer) Save(r *report.Report, interval time.Duration) {
+	w.enqueue(func() { w.next, w.interval = r, interval })
 }
 
-// Delete discards the entry that was not written yet, and makes the goroutine delete the stored one.
+// Delete discards the report that was not written yet, and makes the goroutine delete the stored one.
 func (w *Writer) Delete() {
 	w.enqueue(func() { w.next, w.deleteStored = nil, true })
 }
@@ -49,13 +49,13 @@ func (w *Writer) enqueue(change func()) {
 	}
 }
 
-// Close writes the last entry and ends Run.
+// Close writes the last report and ends Run.
 func (w *Writer) Close() {
 	close(w.closed)
 	<-w.done
 }
 
-// Run writes entries until Close is called. It goes on when ctx ends, since the last report of a process is
+// Run writes reports until Close is called. It goes on when ctx ends, since the last report of a process is
 // written while it shuts down.
 func (w *Writer) Run(ctx context.Context) {
 	defer close(w.done)
@@ -94,7 +94,7 @@ func (w *Writer) flush(ctx context.Context) time.Duration {
 		}
 	}
 	if next != nil {
-		if err := s.store.Save(ctx, w.cluster, *next); err != nil {
+		if err := s.store.Save(ctx, next); err != nil {
 			s.log.Debug("cannot write the report to the store", "cluster", w.cluster, "error", err)
 		}
 	}

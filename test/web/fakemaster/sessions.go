@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/httpapi"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/session/dial"
@@ -137,7 +138,7 @@ func (c *cluster) report(term uint64, now time.Time) {
 // reportAt returns the report of the present state.
 func (c *cluster) reportAt(term uint64, now time.Time) *session.Report {
 	return &session.Report{
-		Cluster: c.Name, UID: "8a1f", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", Term: term, State: c.state.State, Summary: state.Summarize(c.state.State, now),
+		Cluster: c.Name, UID: "8a1f", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", Term: term, LazyState: wire.NewLazyState(c.state.State), Summary: state.Summarize(c.state.State, now),
 		ObservedAt: now, ReceivedAt: now, TTL: ttl, ExpiresAt: now.Add(ttl), Session: c.info,
 	}
 }
