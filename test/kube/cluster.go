@@ -30,6 +30,9 @@ type Options struct {
 	// RealNode runs the whole cluster in a separate network namespace, with Scheduler and ControllerManager and a node
 	// that [Cluster.Node] returns. It requires root and the programs that [NeedRealNode] checks for.
 	RealNode bool
+	// NotReadyAfter is the time without a sign of the real kubelet after which its node is not ready. Default: that of
+	// Kubernetes, 50 s.
+	NotReadyAfter time.Duration
 	// Audit writes the audit log that [Cluster.AuditFor] reads.
 	Audit bool
 

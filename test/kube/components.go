@@ -29,7 +29,7 @@ func (c *Cluster) startControllerManager(context.Context) error {
 		return err
 	}
 	return c.startComponent("kube-controller-manager", "system:kube-controller-manager", func(kubeconfig string) []string {
-		return []string{
+		arguments := []string{
 			"--kubeconfig=" + kubeconfig,
 			"--bind-address=127.0.0.1",
 			fmt.Sprintf("--secure-port=%d", port),
@@ -47,6 +47,10 @@ func (c *Cluster) startControllerManager(context.Context) error {
 			"--concurrent-service-endpoint-syncs=20",
 			"--pvclaimbinder-sync-period=1s",
 		}
+		if c.options.NotReadyAfter > 0 {
+			arguments = append(arguments, fmt.Sprintf("--node-monitor-grace-period=%s", c.options.NotReadyAfter), "--node-monitor-period=1s")
+		}
+		return arguments
 	})
 }
 

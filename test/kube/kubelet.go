@@ -103,6 +103,10 @@ func (n *Node) kubeletConfiguration() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	leaseDuration := 40 * time.Second // the kubelet's default; it renews the Lease four times as often
+	if after := c.options.NotReadyAfter; after > 0 {
+		leaseDuration = after / 2
+	}
 	return n.writeYAML("kubelet.yaml", map[string]any{
 		"apiVersion": "kubelet.config.k8s.io/v1beta1",
 		"kind":       "KubeletConfiguration",
@@ -115,6 +119,7 @@ func (n *Node) kubeletConfiguration() (string, error) {
 		"address":                     n.Address,
 		"healthzBindAddress":          n.Address,
 		"healthzPort":                 kubeletHealthPort,
+		"nodeLeaseDurationSeconds":    int(leaseDuration.Seconds()),
 		"cgroupDriver":                "cgroupfs",
 		"cgroupRoot":                  n.machine.cgroup(),
 		"failCgroupV1":                false,
@@ -128,6 +133,7 @@ func (n *Node) kubeletConfiguration() (string, error) {
 		"clusterDomain":               "cluster.local",
 		"evictionHard":                map[string]string{"memory.available": "20Mi", "nodefs.available": "0%", "imagefs.available": "0%"},
 		"imageGCHighThresholdPercent": 100,
+		"volumeStatsAggPeriod":        "5s", // a pod that exceeds the limit of a volume is evicted soon
 	})
 }
 

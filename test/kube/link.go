@@ -17,6 +17,8 @@ const (
 	linkQueue = 4096
 	// linkPacket is larger than the MTU of the devices.
 	linkPacket = 2048
+	// tunnelDevice creates TUN devices.
+	tunnelDevice = "/dev/net/tun"
 )
 
 // Link is a network link between two real nodes. Each node has a TUN device, and this process copies the packets
@@ -129,9 +131,9 @@ func (m *machine) openTunnel(name string, to *machine) (device *os.File, err err
 
 // openTunnel creates a TUN device in the network namespace of the calling thread. It exists until the file is closed.
 func openTunnel(name string) (*os.File, error) {
-	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	fd, err := unix.Open(tunnelDevice, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, fmt.Errorf("open /dev/net/tun: %w", err)
+		return nil, fmt.Errorf("open %s: %w", tunnelDevice, err)
 	}
 	request, err := unix.NewIfreq(name)
 	if err == nil {

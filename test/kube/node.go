@@ -86,6 +86,9 @@ func canRunRealNode() error {
 	if _, err := networkPlugins(); err != nil {
 		errs = append(errs, err)
 	}
+	if _, err := os.Stat(tunnelDevice); err != nil {
+		errs = append(errs, fmt.Errorf("the kernel has no TUN devices, for links between nodes: %w; load the module tun", err))
+	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}

@@ -6,6 +6,8 @@
 //	program pause        waits for SIGTERM
 //	program exit N D     waits for the duration D, then exits with code N
 //	program allocate N   allocates N MiB of memory, then waits for SIGTERM
+//	program burn N       uses N millicores of CPU until SIGTERM
+//	program fill F N     writes N MiB to the file F, then waits for SIGTERM
 //	program serve P...   serves ports, for example 8080/tcp (HTTP) or 53/udp, until SIGTERM
 package main
 
@@ -41,6 +43,10 @@ func run(args []string) error {
 		return exit(args)
 	case "allocate":
 		return allocate(args)
+	case "burn":
+		return burn(args)
+	case "fill":
+		return fill(args)
 	case "serve":
 		return serve(args)
 	default:
@@ -108,5 +114,41 @@ func allocate(args []string) error {
 	fmt.Println("allocated", size, "MiB")
 	pause()
 	runtime.KeepAlive(blocks)
+	return nil
+}
+
+// burn uses an amount of CPU until SIGTERM: in each tenth of a second it is busy for the wanted part of it.
+func burn(args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("usage: burn MILLICORES")
+	}
+	millis, err := strconv.Atoi(args[0])
+	if err != nil {
+		return fmt.Errorf("read the amount of CPU: %w", err)
+	}
+	go func() {
+		const period = 100 * time.Millisecond
+		for start := range time.Tick(period) {
+			for time.Since(start) < period*time.Duration(millis)/1000 {
+			}
+		}
+	}()
+	pause()
+	return nil
+}
+
+// fill writes a file of an amount of MiB, and waits for SIGTERM.
+func fill(args []string) error {
+	if len(args) != 2 {
+		return fmt.Errorf("usage: fill FILE MEBIBYTES")
+	}
+	size, err := strconv.Atoi(args[1])
+	if err != nil {
+		return fmt.Errorf("read the size: %w", err)
+	}
+	if err := os.WriteFile(args[0], make([]byte, size<<20), 0o644); err != nil {
+		return fmt.Errorf("fill a file: %w", err)
+	}
+	pause()
 	return nil
 }
