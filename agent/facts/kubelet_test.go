@@ -34,6 +34,28 @@ var recordedProblems = map[string]string{
 	"running":                "",
 	"static":                 "",
 	"job":                    "",
+	"crash-loop-half":        "CrashLoopBackOff",
+	"startup":                "CrashLoopBackOff",
+	"start-error":            "CrashLoopBackOff",
+	"post-start":             "CrashLoopBackOff",
+	"image-invalid":          "InvalidImageName",
+	"unschedulable":          "Unschedulable",
+	"scheduling-gate":        "SchedulingGated",
+	"init-running":           "Init:NotReady",
+	"init-completed":         "",
+	"sidecar":                "",
+	"sidecar-crash-loop":     "CrashLoopBackOff",
+	"sidecar-starting":       "NotReady",
+	"sidecar-not-ready":      "NotReady",
+	"with-sidecar":           "",
+	"deadline":               "DeadlineExceeded",
+	"evicted":                "Evicted",
+	"rejected":               "OutOfcpu",
+	"partly-completed":       "NotReady",
+	"long-grace":             "",
+	"readiness-gate":         "NotReady",
+	"host-network":           "",
+	"ephemeral":              "",
 }
 
 // TestProblemsInKubeletRecordingsPersist replays recordings of pods over some minutes. After a problem is first
@@ -90,7 +112,8 @@ func replay(t *testing.T, r *recording.Recording, want string) {
 		unhealthy = !sum.Healthy
 	}
 	var last *corev1.Pod
-	for at, pod := range r.Pods() {
+	for change, pod := range r.Pods() {
+		at := change.After.Duration
 		for ; now < at; now = min(at, now+time.Second) {
 			check()
 		}

@@ -2,14 +2,12 @@ package realnode
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"log/slog"
 	"sync"
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/rest"
 
 	"rollcall.dev/rollcall/agent/facts"
@@ -77,31 +75,6 @@ func (a *agent) current() *state.State {
 	return a.state
 }
 
-// compareWith returns an error unless the agent's facts about a pod match the status from the kubelet.
-func (a *agent) compareWith(pod *corev1.Pod) error {
-	now := a.current()
-	known := first(now.Pods(), func(p *state.Pod) bool { return p.Namespace == pod.Namespace && p.Name == pod.Name })
-	if known == nil {
-		return fmt.Errorf("the agent has no pod %s", pod.Name)
-	}
-	if got, want := known.Phase.String(), string(pod.Status.Phase); got != want {
-		return fmt.Errorf("phase of pod %s: got %s, want %s", pod.Name, got, want)
-	}
-	for _, status := range allContainers(pod) {
-		c := first(now.Containers(), func(c *state.Container) bool {
-			return c.Namespace == pod.Namespace && c.Pod == pod.Name && c.Name == status.Name
-		})
-		if c == nil {
-			return fmt.Errorf("the agent has no container %s of pod %s", status.Name, pod.Name)
-		}
-		want := describe(status)
-		if got := fmt.Sprintf("%s %s ready=%v restarts=%d", c.State, c.Reason, c.Ready, c.Restarts); got != want {
-			return fmt.Errorf("container %s of pod %s: got %s, want %s", status.Name, pod.Name, got, want)
-		}
-	}
-	return nil
-}
-
 // first returns the first element for which is returns true, or nil.
 func first[T any](all iter.Seq[*T], matches func(*T) bool) *T {
 	for one := range all {
@@ -110,16 +83,4 @@ func first[T any](all iter.Seq[*T], matches func(*T) bool) *T {
 		}
 	}
 	return nil
-}
-
-// describe returns a container's state as text.
-func describe(s corev1.ContainerStatus) string {
-	name, reason := "running", ""
-	switch {
-	case s.State.Waiting != nil:
-		name, reason = "waiting", s.State.Waiting.Reason
-	case s.State.Terminated != nil:
-		name, reason = "terminated", s.State.Terminated.Reason
-	}
-	return fmt.Sprintf("%s %s ready=%v restarts=%d", name, reason, s.Ready, s.RestartCount)
 }

@@ -24,6 +24,9 @@ import (
 // timeout is much longer than any step takes on a machine that is not overloaded.
 const timeout = 3 * time.Minute
 
+// notReadyAfter is the time after which the node of a kubelet that was killed is not ready.
+const notReadyAfter = 16 * time.Second
+
 var (
 	watchFor = flag.Duration("watch", 0, "time to keep watching the scenarios after all have been reached")
 	update   = flag.Bool("update", false, "write the recordings to agent/facts/testdata/kubelet; needs -watch")
@@ -37,7 +40,7 @@ func TestMain(m *testing.M) {
 func sharedNode(t *testing.T) *kube.Node {
 	t.Helper()
 	kube.NeedRealNode(t)
-	return kube.Shared(t, kube.Options{Name: "real", RealNode: true, MetricsServer: true}).Node()
+	return kube.Shared(t, kube.Options{Name: "real", RealNode: true, MetricsServer: true, NotReadyAfter: notReadyAfter}).Node()
 }
 
 // newNamespace creates a namespace for a test and waits until pods can be created in it.

@@ -29,17 +29,23 @@ func TestScenarios(t *testing.T) {
 	namespace := newNamespace(t, node, "scenarios")
 	pods := startObserver(t, node, namespace, "pods.jsonl")
 	agent := runAgent(t, node.Cluster.Config())
-	list := allScenarios(namespace)
+	list := allScenarios(node.Name, namespace)
 	for _, s := range list {
 		s.create(t, node)
 	}
 	for _, s := range list {
+		if s.then != nil {
+			s.then(t, node, waitPod(t, node, namespace, s.pod.Name, podReady))
+		}
+	}
+	for _, s := range list {
 		t.Run(s.pod.Name, func(t *testing.T) {
 			kube.Eventually(t, timeout, func() error {
+				pod := pods.podOf(s)
 				if !pods.reached(s) {
-					return fmt.Errorf("state not reached: %s %+v", s.what, pods.podOf(s))
+					return fmt.Errorf("state not reached: %s %+v", s.what, pod.Pod)
 				}
-				return agent.compareWith(pods.podOf(s))
+				return agent.compareWith(pod.Pod, pod.printed)
 			})
 		})
 	}
@@ -75,8 +81,8 @@ func (s scenario) create(t *testing.T, node *kube.Node) {
 	}
 }
 
-// TestKubeletIsKilledAndStartedAgain observes a healthy pod and one whose container ends while the kubelet is down.
-// With -watch the kubelet is down until its node is not ready.
+// TestKubeletIsKilledAndStartedAgain observes a healthy pod, and one whose container ends while the kubelet is down,
+// until the node is not ready and again until it is.
 func TestKubeletIsKilledAndStartedAgain(t *testing.T) {
 	node := sharedNode(t)
 	namespace := newNamespace(t, node, "kubelet-killed")
@@ -87,50 +93,105 @@ func TestKubeletIsKilledAndStartedAgain(t *testing.T) {
 		s.create(t, node)
 		waitPod(t, node, namespace, s.pod.Name, podReady)
 	}
-	node.KillKubelet()
-	if *watchFor > 0 {
-		waitNode(t, node, corev1.ConditionUnknown)
+	compare := func(reached func(scenario, *corev1.Pod) bool) {
+		t.Helper()
+		for _, s := range list {
+			kube.Eventually(t, timeout, func() error {
+				pod := pods.podOf(s)
+				if !reached(s, pod.Pod) {
+					return fmt.Errorf("state not reached: %s %+v", s.what, pod.Status)
+				}
+				return agent.compareWith(pod.Pod, pod.printed)
+			})
+		}
 	}
+	kube.Eventually(t, timeout, func() error { return agent.compareNode(t.Context(), node, "Ready") })
+	node.KillKubelet()
+	t.Cleanup(func() { _ = node.StartKubelet(context.WithoutCancel(t.Context())) }) // for other tests, if this one fails; else it runs
+	kube.Eventually(t, timeout, func() error { return agent.compareNode(t.Context(), node, "NotReady") })
+	// The node controller sets the pods' Ready condition. The containers have the last state that the kubelet reported.
+	compare(func(_ scenario, pod *corev1.Pod) bool {
+		return conditionOf(pod, corev1.PodReady) == corev1.ConditionFalse
+	})
 	if err := node.StartKubelet(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	waitNode(t, node, corev1.ConditionTrue)
+	kube.Eventually(t, timeout, func() error { return agent.compareNode(t.Context(), node, "Ready") })
+	compare(func(s scenario, pod *corev1.Pod) bool { return s.reached(pod) })
 	for _, s := range list {
-		kube.Eventually(t, timeout, func() error {
-			pod := pods.podOf(s)
-			if !s.reached(pod) {
-				return fmt.Errorf("state not reached: %s %+v", s.what, pod.Status)
-			}
-			return agent.compareWith(pod)
-		})
 		if *update && *watchFor > 0 {
 			pods.write(t, s)
 		}
 	}
 }
 
-// waitNode waits until the node's Ready condition has the wanted status.
-func waitNode(t *testing.T, node *kube.Node, want corev1.ConditionStatus) {
-	t.Helper()
-	kube.Eventually(t, timeout, func() error {
-		object, err := node.Cluster.Client().CoreV1().Nodes().Get(context.WithoutCancel(t.Context()), node.Name, metav1.GetOptions{})
-		if err != nil {
-			return err
+// compareNode returns an error unless the node has the wanted STATUS in `kubectl get nodes`, and the agent's facts about
+// it are what `kubectl describe node` shows.
+func (a *agent) compareNode(ctx context.Context, node *kube.Node, want string) error {
+	printed, err := node.Cluster.Kubectl("get", "node", node.Name, "--no-headers")
+	if err != nil {
+		return err
+	}
+	// NAME STATUS ROLES AGE VERSION
+	columns := strings.Fields(printed)
+	object, err := node.Cluster.Client().CoreV1().Nodes().Get(ctx, node.Name, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	fact := first(a.current().Nodes(), func(n *state.Node) bool { return n.Name == node.Name })
+	if fact == nil {
+		return errors.New("the agent has no node")
+	}
+	status := "NotReady"
+	if fact.Ready == state.True {
+		status = "Ready"
+	}
+	if columns[1] != want || status != want || columns[4] != fact.KubeletVersion {
+		return fmt.Errorf("got status %s and version %s, want %s; kubectl prints %s", status, fact.KubeletVersion, want, printed)
+	}
+	conditions, taints := []string{}, []string{}
+	for _, c := range object.Status.Conditions {
+		conditions = append(conditions, fmt.Sprintf("%s=%s %s since %s", c.Type, c.Status, c.Reason, timeOf(&c.LastTransitionTime)))
+		if c.Type == corev1.NodeReady && c.Status != corev1.ConditionTrue && timeText(fact.NotReadySince) != timeOf(&c.LastTransitionTime) {
+			return fmt.Errorf("got not ready since %s, want %s", timeText(fact.NotReadySince), timeOf(&c.LastTransitionTime))
 		}
-		for _, c := range object.Status.Conditions {
-			if c.Type == corev1.NodeReady && c.Status == want {
-				return nil
-			}
-		}
-		return fmt.Errorf("node %s: got %+v, want Ready=%s", node.Name, object.Status.Conditions, want)
-	})
+	}
+	slices.Sort(conditions)
+	for _, t := range object.Spec.Taints {
+		taints = append(taints, fmt.Sprintf("%s=%s:%s", t.Key, t.Value, t.Effect))
+	}
+	slices.Sort(taints) // as the facts
+	knownConditions, knownTaints := []string{}, []string{}
+	for _, c := range fact.Conditions {
+		knownConditions = append(knownConditions, fmt.Sprintf("%s=%s %s since %s", c.Type, c.Status, c.Reason, timeText(c.Since)))
+	}
+	for _, t := range fact.Taints {
+		knownTaints = append(knownTaints, fmt.Sprintf("%s=%s:%s", t.Key, t.Value, t.Effect))
+	}
+	if !slices.Equal(knownConditions, conditions) || !slices.Equal(knownTaints, taints) {
+		return fmt.Errorf("got conditions %v and taints %v, want %v and %v", knownConditions, knownTaints, conditions, taints)
+	}
+	problem := first(slices.Values(problemsOf(a.current())), func(p *state.Problem) bool { return p.Kind == "Node" && p.Where == node.Name })
+	if (problem != nil) != (want == "NotReady") || problem != nil && problem.What != "NotReady" {
+		return fmt.Errorf("got problem %+v of the node, which is %s", problem, want)
+	}
+	return nil
+}
+
+// problemsOf returns the problems of a state.
+func problemsOf(s *state.State) (problems []*state.Problem) {
+	summary := state.Summarize(s, time.Now())
+	for i := range summary.Problems {
+		problems = append(problems, &summary.Problems[i])
+	}
+	return problems
 }
 
 // TestRecordingsReplay replays recordings of a kubelet, and compares the facts of the agent's pipeline after each
 // change.
 func TestRecordingsReplay(t *testing.T) {
 	want := map[string]bool{}
-	for _, s := range append(allScenarios("any"), killedScenarios("any")...) {
+	for _, s := range append(allScenarios("any", "any"), killedScenarios("any")...) {
 		want[s.pod.Name] = true
 	}
 	files, err := filepath.Glob(filepath.Join(recordings, "*.yaml"))
@@ -149,10 +210,10 @@ func TestRecordingsReplay(t *testing.T) {
 				t.Fatal(err)
 			}
 			a := newAgent()
-			for after, pod := range r.Pods() {
+			for change, pod := range r.Pods() {
 				a.apply(func(tracker *facts.Tracker) state.Changes { return tracker.SetPod(informer.PodInput(pod)) })
-				if err := errors.Join(a.err, a.compareWith(pod)); err != nil {
-					t.Errorf("after %v: %v", after, err)
+				if err := errors.Join(a.err, a.compareWith(pod, change.Printed)); err != nil {
+					t.Errorf("after %v: %v", change.After.Duration, err)
 				}
 			}
 		})

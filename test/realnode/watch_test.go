@@ -3,6 +3,9 @@ package realnode
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +18,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"rollcall.dev/rollcall/agent/facts"
+	"rollcall.dev/rollcall/agent/informer"
+	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/test/kube"
 	"rollcall.dev/rollcall/test/kube/recording"
 )
@@ -22,25 +28,37 @@ import (
 // recordings is the folder of recordings, which unit tests replay.
 const recordings = "../../agent/facts/testdata/kubelet"
 
+// maxErrors is the number of differences that an observer reports.
+const maxErrors = 20
+
 // podEvent is an event of a pod, written as a line of JSON.
 type podEvent struct {
 	// After is the time since the pod was created, in seconds.
-	After  float64          `json:"after"`
-	Event  watch.EventType  `json:"event"`
-	Pod    string           `json:"pod"`
-	Status corev1.PodStatus `json:"status"`
+	After   float64          `json:"after"`
+	Event   watch.EventType  `json:"event"`
+	Pod     string           `json:"pod"`
+	Printed string           `json:"printed"`
+	Status  corev1.PodStatus `json:"status"`
 }
 
-// observer watches the pods of a namespace, and records each change.
+// observed is a pod at one moment, with what the API server printed for it (see [recording.Change]).
+type observed struct {
+	*corev1.Pod
+	printed string
+}
+
+// observer watches the pods of a namespace, and records each change. It also passes each change to a pipeline of an
+// agent, and compares the facts with the pod of the same moment.
 type observer struct {
 	node  *corev1.Node
+	agent *agent
 	lines *json.Encoder
 
 	mu        sync.Mutex
-	pods      map[string]*corev1.Pod
+	pods      map[string]observed
 	history   map[string][]*corev1.Pod // all states of each pod, in order
 	recorders map[string]*recording.Recorder
-	err       error
+	errs      []error
 }
 
 // startObserver watches the pods of a namespace until the test ends. It writes all events to a file in the test's
@@ -56,57 +74,99 @@ func startObserver(t *testing.T, node *kube.Node, namespace, file string) *obser
 	if err != nil {
 		t.Fatal(err)
 	}
+	o := &observer{
+		node: object, agent: newAgent(), lines: json.NewEncoder(lines),
+		pods: map[string]observed{}, history: map[string][]*corev1.Pod{}, recorders: map[string]*recording.Recorder{},
+	}
 	ctx, cancel := context.WithCancel(context.Background())
-	events, err := client.Pods(namespace).Watch(ctx, metav1.ListOptions{})
+	// The events have what the API server prints and the pod of the same version.
+	events, err := client.RESTClient().Get().Namespace(namespace).Resource("pods").
+		Param("watch", "true").Param("includeObject", string(metav1.IncludeObject)).
+		SetHeader("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io").Stream(ctx)
 	if err != nil {
 		cancel()
 		t.Fatal(err)
 	}
-	o := &observer{node: object, lines: json.NewEncoder(lines), pods: map[string]*corev1.Pod{}, history: map[string][]*corev1.Pod{}, recorders: map[string]*recording.Recorder{}}
 	var watching sync.WaitGroup
 	watching.Go(func() {
-		for event := range events.ResultChan() {
-			if pod, ok := event.Object.(*corev1.Pod); ok {
-				o.record(event.Type, pod, time.Now())
-			}
+		if err := o.read(events); ctx.Err() == nil {
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			o.fail(err)
 		}
 	})
 	t.Cleanup(func() {
 		o.mu.Lock()
 		defer o.mu.Unlock()
-		if o.err != nil {
-			t.Error(o.err)
+		for _, err := range o.errs {
+			t.Error(err)
 		}
 	})
 	t.Cleanup(func() {
-		events.Stop()
 		cancel()
+		events.Close()
 		watching.Wait()
 		lines.Close()
 	})
 	return o
 }
 
-// record records an event.
-func (o *observer) record(event watch.EventType, pod *corev1.Pod, now time.Time) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.pods[pod.Name] = pod
-	o.history[pod.Name] = append(o.history[pod.Name], pod)
-	if o.recorders[pod.Name] == nil {
-		o.recorders[pod.Name] = recording.NewRecorder(o.node)
-	}
-	err := o.recorders[pod.Name].Observe(now, pod)
-	if err == nil {
-		err = o.lines.Encode(podEvent{now.Sub(pod.CreationTimestamp.Time).Seconds(), event, pod.Name, pod.Status})
-	}
-	if o.err == nil {
-		o.err = err
+// read reads events until the watch ends. Each event has a table, and the first table the names of the columns.
+func (o *observer) read(events io.Reader) error {
+	column := map[string]int{}
+	for decoder := json.NewDecoder(events); ; {
+		var event struct {
+			Type   watch.EventType
+			Object metav1.Table
+		}
+		if err := decoder.Decode(&event); err != nil {
+			return fmt.Errorf("watch the table of pods: %w", err)
+		}
+		for i, c := range event.Object.ColumnDefinitions {
+			column[c.Name] = i
+		}
+		for _, row := range event.Object.Rows {
+			pod := &corev1.Pod{}
+			if err := json.Unmarshal(row.Object.Raw, pod); err != nil {
+				return fmt.Errorf("decode a pod: %w", err)
+			}
+			restarts, _, _ := strings.Cut(fmt.Sprint(row.Cells[column["Restarts"]]), " ") // without the time of the last one
+			printed := fmt.Sprintf("%v %v %s", row.Cells[column["Ready"]], row.Cells[column["Status"]], restarts)
+			o.record(event.Type, observed{pod, printed}, time.Now())
+		}
 	}
 }
 
-// podOf returns the last state of a scenario's pod, or nil if it does not exist yet.
-func (o *observer) podOf(s scenario) *corev1.Pod {
+// record records an event.
+func (o *observer) record(event watch.EventType, pod observed, now time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.pods[pod.Name] = pod
+	o.history[pod.Name] = append(o.history[pod.Name], pod.Pod)
+	if o.recorders[pod.Name] == nil {
+		o.recorders[pod.Name] = recording.NewRecorder(o.node)
+	}
+	if event == watch.Deleted {
+		return
+	}
+	after := now.Sub(pod.CreationTimestamp.Time)
+	o.fail(o.recorders[pod.Name].Observe(now, pod.Pod, pod.printed))
+	o.fail(o.lines.Encode(podEvent{after.Seconds(), event, pod.Name, pod.printed, pod.Status}))
+	o.agent.apply(func(tracker *facts.Tracker) state.Changes { return tracker.SetPod(informer.PodInput(pod.Pod)) })
+	if err := errors.Join(o.agent.err, o.agent.compareWith(pod.Pod, pod.printed)); err != nil {
+		o.fail(fmt.Errorf("%.1f s after its creation: %w", after.Seconds(), err))
+	}
+}
+
+// fail records an error. The caller holds the lock.
+func (o *observer) fail(err error) {
+	if err != nil && len(o.errs) < maxErrors {
+		o.errs = append(o.errs, err)
+	}
+}
+
+// podOf returns the last state of a scenario's pod, or a zero value if it does not exist yet.
+func (o *observer) podOf(s scenario) observed {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for name, pod := range o.pods {
@@ -114,13 +174,13 @@ func (o *observer) podOf(s scenario) *corev1.Pod {
 			return pod
 		}
 	}
-	return nil
+	return observed{}
 }
 
 // reached reports whether a scenario's pod has been in the scenario's state at any time.
 func (o *observer) reached(s scenario) bool {
 	pod := o.podOf(s)
-	if pod == nil {
+	if pod.Pod == nil {
 		return false
 	}
 	o.mu.Lock()

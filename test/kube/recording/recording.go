@@ -1,9 +1,10 @@
 // Package recording records the status that a real kubelet reports for a pod over time, so that tests can replay it
 // without a kubelet.
 //
-// A recording is a YAML file: the pod, and then a line for each change of its status. A line has the time since the
-// pod's creation and the changed fields of the status, with null for removed fields. Values that differ between runs
-// are replaced: times are relative to [Created], and UIDs, digests and addresses have placeholders.
+// A recording is a YAML file: the pod, and then a line for each change. A line has the time since the pod's creation,
+// the columns that the API server printed for the pod at that moment, and the changed fields of the pod, with null for
+// removed fields. Values that differ between runs are replaced: times are relative to [Created], and UIDs, digests and
+// the node's addresses have placeholders.
 package recording
 
 import (
@@ -26,12 +27,12 @@ import (
 // Created is the creation time of the pod in every recording.
 var Created = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-const (
-	uid         = "00000000-0000-0000-0000-000000000001"
-	hostAddress = "198.51.100.1"
-)
+const uid = "00000000-0000-0000-0000-000000000001"
 
-// Recording has the status changes of one pod.
+// hostAddresses replace the addresses of the node, of both IP families.
+var hostAddresses = []string{"198.51.100.1", "2001:db8::1"}
+
+// Recording has the changes of one pod.
 type Recording struct {
 	// Kubelet and Runtime are the versions that the node reports.
 	Kubelet string `json:"kubelet"`
@@ -41,12 +42,33 @@ type Recording struct {
 	Changes []Change    `json:"changes"`
 }
 
-// Change is one change of the pod's status.
+// Change is one change of the pod.
 type Change struct {
 	// After is the time since the pod's creation, in whole milliseconds.
 	After metav1.Duration `json:"after"`
-	// Status has the changed fields of the status.
-	Status map[string]json.RawMessage `json:"status"`
+	// Printed are the columns READY, STATUS and RESTARTS of `kubectl get pods`, without the time of the last restart.
+	Printed string `json:"printed,omitempty"`
+	// Metadata, Spec and Status have the changed fields of these parts of the pod.
+	Metadata fields `json:"metadata,omitempty"`
+	Spec     fields `json:"spec,omitempty"`
+	Status   fields `json:"status,omitempty"`
+}
+
+// fields are the fields of a part of a pod.
+type fields map[string]json.RawMessage
+
+// parts are the parts of a pod that change.
+type parts struct {
+	Metadata fields `json:"metadata"`
+	Spec     fields `json:"spec"`
+	Status   fields `json:"status"`
+}
+
+// each calls f with each part of p and the same part of a change.
+func (p *parts) each(c *Change, f func(part, change *fields)) {
+	f(&p.Metadata, &c.Metadata)
+	f(&p.Spec, &c.Spec)
+	f(&p.Status, &c.Status)
 }
 
 // Read reads a recording from a file.
@@ -65,23 +87,31 @@ func Read(path string) (*Recording, error) {
 	return &r, nil
 }
 
-// Pods returns the pod after each change, with the time since its creation.
-func (r *Recording) Pods() iter.Seq2[time.Duration, *corev1.Pod] {
-	return func(yield func(time.Duration, *corev1.Pod) bool) {
-		status := map[string]json.RawMessage{}
+// Pods returns the pod after each change, with the change.
+func (r *Recording) Pods() iter.Seq2[Change, *corev1.Pod] {
+	return func(yield func(Change, *corev1.Pod) bool) {
+		var now parts
+		if err := convert(r.Pod, &now); err != nil {
+			panic(fmt.Sprintf("pod %s: %v", r.Pod.Name, err)) // Read has checked the YAML
+		}
 		for _, change := range r.Changes {
-			for field, value := range change.Status {
-				if string(value) == "null" {
-					delete(status, field)
-				} else {
-					status[field] = value
+			now.each(&change, func(part, change *fields) {
+				if *part == nil {
+					*part = fields{}
 				}
+				for field, value := range *change {
+					if string(value) == "null" {
+						delete(*part, field)
+					} else {
+						(*part)[field] = value
+					}
+				}
+			})
+			pod := &corev1.Pod{TypeMeta: r.Pod.TypeMeta}
+			if err := convert(now, pod); err != nil {
+				panic(fmt.Sprintf("pod %s after %v: %v", r.Pod.Name, change.After, err))
 			}
-			pod := r.Pod.DeepCopy()
-			if err := convert(status, &pod.Status); err != nil {
-				panic(fmt.Sprintf("status of pod %s after %v: %v", pod.Name, change.After, err)) // Read has checked the YAML
-			}
-			if !yield(change.After.Duration, pod) {
+			if !yield(change, pod) {
 				return
 			}
 		}
@@ -92,7 +122,7 @@ func (r *Recording) Pods() iter.Seq2[time.Duration, *corev1.Pod] {
 type Recorder struct {
 	recording Recording
 	created   time.Time
-	last      map[string]json.RawMessage
+	last      parts
 	ids       map[string]string
 }
 
@@ -104,60 +134,67 @@ func NewRecorder(node *corev1.Node) *Recorder {
 	}
 }
 
-// Observe records the pod's status at a time. It adds nothing if the status did not change.
-func (r *Recorder) Observe(at time.Time, pod *corev1.Pod) error {
-	if r.recording.Pod == nil {
-		r.created = pod.CreationTimestamp.Time
-		if err := r.recordPod(pod); err != nil {
-			return err
-		}
-	}
-	encoded, err := json.Marshal(pod.Status)
+// Observe records the pod at a time, with the columns that the API server printed for it (see [Change]). It adds
+// nothing if the pod did not change.
+func (r *Recorder) Observe(at time.Time, pod *corev1.Pod, printed string) error {
+	r.created = pod.CreationTimestamp.Time
+	encoded, err := json.Marshal(withoutIrrelevant(pod))
 	if err != nil {
-		return fmt.Errorf("encode the status of pod %s: %w", pod.Name, err)
+		return fmt.Errorf("encode pod %s: %w", pod.Name, err)
 	}
-	var status map[string]json.RawMessage
-	if err := json.Unmarshal(r.replaceVaryingValues(encoded, pod), &status); err != nil {
-		return fmt.Errorf("decode the status of pod %s: %w", pod.Name, err)
+	encoded = r.replaceVaryingValues(encoded, pod)
+	var now parts
+	if err := json.Unmarshal(encoded, &now); err != nil {
+		return fmt.Errorf("decode pod %s: %w", pod.Name, err)
 	}
-	changed := maps.Clone(status)
-	maps.DeleteFunc(changed, func(field string, value json.RawMessage) bool { return bytes.Equal(value, r.last[field]) })
-	for field := range r.last {
-		if _, there := status[field]; !there {
-			changed[field] = json.RawMessage("null")
+	if r.recording.Pod == nil {
+		r.recording.Pod = &corev1.Pod{}
+		if err := json.Unmarshal(encoded, r.recording.Pod); err != nil {
+			return fmt.Errorf("decode pod %s: %w", pod.Name, err)
 		}
+		r.recording.Pod.Status = corev1.PodStatus{}
+		r.last = parts{Metadata: now.Metadata, Spec: now.Spec}
 	}
-	r.last = status
-	if len(changed) > 0 {
-		after := metav1.Duration{Duration: at.Sub(r.created).Round(time.Millisecond)}
-		r.recording.Changes = append(r.recording.Changes, Change{After: after, Status: changed})
+	change := Change{After: metav1.Duration{Duration: at.Sub(r.created).Round(time.Millisecond)}, Printed: printed}
+	r.last.each(&change, func(last, change *fields) { *change = *last })
+	now.each(&change, func(now, change *fields) { *change = changed(*change, *now) })
+	r.last = now
+	if len(change.Metadata)+len(change.Spec)+len(change.Status) > 0 {
+		r.recording.Changes = append(r.recording.Changes, change)
 	}
 	return nil
 }
 
-// recordPod records the pod without its status.
-func (r *Recorder) recordPod(pod *corev1.Pod) error {
+// changed returns the fields of now that differ from last, with null for those that now does not have.
+func changed(last, now fields) fields {
+	changes := maps.Clone(now)
+	maps.DeleteFunc(changes, func(field string, value json.RawMessage) bool { return bytes.Equal(value, last[field]) })
+	for field := range last {
+		if _, there := now[field]; !there {
+			changes[field] = json.RawMessage("null")
+		}
+	}
+	return changes
+}
+
+// withoutIrrelevant returns a pod without fields that are long and irrelevant: most of its metadata, and the token's
+// volume.
+func withoutIrrelevant(pod *corev1.Pod) *corev1.Pod {
 	kept := &corev1.Pod{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
 		ObjectMeta: metav1.ObjectMeta{
 			Name: pod.Name, Namespace: pod.Namespace, UID: pod.UID, CreationTimestamp: pod.CreationTimestamp,
-			Labels: pod.Labels, OwnerReferences: pod.OwnerReferences,
+			DeletionTimestamp: pod.DeletionTimestamp, Labels: pod.Labels, OwnerReferences: pod.OwnerReferences,
 		},
-		Spec: *pod.Spec.DeepCopy(),
+		Spec: *pod.Spec.DeepCopy(), Status: pod.Status,
 	}
-	// The token's volume is long and irrelevant.
 	kept.Spec.Volumes = without(kept.Spec.Volumes, func(v corev1.Volume) bool { return tokens.MatchString(v.Name) })
 	for _, containers := range [][]corev1.Container{kept.Spec.Containers, kept.Spec.InitContainers} {
 		for i := range containers {
 			containers[i].VolumeMounts = without(containers[i].VolumeMounts, func(m corev1.VolumeMount) bool { return tokens.MatchString(m.Name) })
 		}
 	}
-	encoded, err := json.Marshal(kept)
-	if err != nil {
-		return fmt.Errorf("encode pod %s: %w", pod.Name, err)
-	}
-	r.recording.Pod = &corev1.Pod{}
-	return json.Unmarshal(r.replaceVaryingValues(encoded, pod), r.recording.Pod)
+	return kept
 }
 
 // without returns the items for which drop returns false.
@@ -180,7 +217,7 @@ var (
 func (r *Recorder) replaceVaryingValues(encoded []byte, pod *corev1.Pod) []byte {
 	encoded = timestamps.ReplaceAllFunc(encoded, func(quoted []byte) []byte {
 		at, err := time.Parse(`"`+time.RFC3339Nano+`"`, string(quoted))
-		if err != nil {
+		if err != nil || at.Unix() == 0 { // the start of a container that could not be started
 			return quoted
 		}
 		return []byte(Created.Add(at.Sub(r.created)).Format(`"` + time.RFC3339Nano + `"`))
@@ -193,8 +230,8 @@ func (r *Recorder) replaceVaryingValues(encoded []byte, pod *corev1.Pod) []byte 
 	})
 	encoded = tokens.ReplaceAll(encoded, []byte("kube-api-access"))
 	encoded = bytes.ReplaceAll(encoded, []byte(pod.UID), []byte(uid))
-	if pod.Status.HostIP != "" {
-		encoded = bytes.ReplaceAll(encoded, []byte(`"`+pod.Status.HostIP+`"`), []byte(`"`+hostAddress+`"`))
+	for i, host := range pod.Status.HostIPs {
+		encoded = bytes.ReplaceAll(encoded, []byte(`"`+host.IP+`"`), []byte(`"`+hostAddresses[i]+`"`))
 	}
 	return encoded
 }
@@ -206,14 +243,14 @@ func (r *Recorder) Write(path, comment string) error {
 	}
 	head := r.recording
 	head.Changes = nil
-	var fields map[string]any
-	if err := convert(head, &fields); err != nil {
+	var keys map[string]any
+	if err := convert(head, &keys); err != nil {
 		return err
 	}
-	delete(fields, "changes")
-	pod := fields["pod"].(map[string]any)
+	delete(keys, "changes")
+	pod := keys["pod"].(map[string]any)
 	delete(pod, "status")
-	encoded, err := yaml.Marshal(fields)
+	encoded, err := yaml.Marshal(keys)
 	if err != nil {
 		return fmt.Errorf("encode the recording of pod %s: %w", head.Pod.Name, err)
 	}
@@ -221,11 +258,11 @@ func (r *Recorder) Write(path, comment string) error {
 	content.Write(encoded)
 	content.WriteString("changes:\n")
 	for _, change := range r.recording.Changes {
-		status, err := json.Marshal(change.Status)
+		encoded, err := json.Marshal(change)
 		if err != nil {
 			return fmt.Errorf("encode a change of pod %s: %w", head.Pod.Name, err)
 		}
-		fmt.Fprintf(content, "- {after: %s, status: %s}\n", change.After.Duration, status)
+		fmt.Fprintf(content, "- %s\n", encoded)
 	}
 	return os.WriteFile(path, content.Bytes(), 0o644)
 }

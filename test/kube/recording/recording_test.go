@@ -27,7 +27,7 @@ func TestARecordingIsReadAsWritten(t *testing.T) {
 	r := recording.NewRecorder(&corev1.Node{Status: corev1.NodeStatus{NodeInfo: corev1.NodeSystemInfo{KubeletVersion: "v1", ContainerRuntimeVersion: "r2"}}})
 	observe := func(after time.Duration) {
 		t.Helper()
-		if err := r.Observe(created.Add(after), pod); err != nil {
+		if err := r.Observe(created.Add(after), pod, "1/1 "+string(pod.Status.Phase)+" 0"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -36,11 +36,14 @@ func TestARecordingIsReadAsWritten(t *testing.T) {
 	id := strings.Repeat("0f", 32)
 	pod.Status = corev1.PodStatus{
 		Phase: corev1.PodRunning, HostIP: "198.18.7.2", Message: "pod n/p (abc-def)",
+		HostIPs:           []corev1.HostIP{{IP: "198.18.7.2"}, {IP: "2001:2:0:7::2"}},
 		StartTime:         &metav1.Time{Time: created.Add(time.Second)},
 		ContainerStatuses: []corev1.ContainerStatus{{Name: "c", ContainerID: "containerd://" + id, VolumeMounts: []corev1.VolumeMountStatus{{Name: "kube-api-access-x1y2z"}}}},
 	}
 	observe(3 * time.Second)
-	pod.Status.Message, pod.Status.HostIP = "", ""
+	pod.Spec.NodeName = "node"
+	pod.DeletionTimestamp = &metav1.Time{Time: created.Add(time.Minute)}
+	pod.Status.Message, pod.Status.HostIP, pod.Status.HostIPs = "", "", nil
 	observe(4 * time.Second)
 
 	path := filepath.Join(t.TempDir(), "p.yaml")
@@ -51,7 +54,7 @@ func TestARecordingIsReadAsWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, unwanted := range []string{"2030", id, "abc-def", "198.18.7.2", "x1y2z"} {
+	for _, unwanted := range []string{"2030", id, "abc-def", "198.18.7.2", "2001:2:0", "x1y2z"} {
 		if strings.Contains(string(content), unwanted) {
 			t.Errorf("the file contains %q, which differs between runs:\n%s", unwanted, content)
 		}
@@ -62,20 +65,23 @@ func TestARecordingIsReadAsWritten(t *testing.T) {
 	}
 	var got []string
 	var last *corev1.Pod
-	for after, pod := range read.Pods() {
-		got = append(got, strings.Join([]string{after.String(), string(pod.Status.Phase), pod.Status.Message, pod.Status.HostIP}, " "))
+	for change, pod := range read.Pods() {
+		got = append(got, strings.Join([]string{change.After.Duration.String(), change.Printed, string(pod.Status.Phase), pod.Status.Message, pod.Status.HostIP}, " "))
 		last = pod
 	}
 	want := []string{
-		"1.235s Pending  ",
-		"3s Running pod n/p (00000000-0000-0000-0000-000000000001) 198.51.100.1",
-		"4s Running  ",
+		"1.235s 1/1 Pending 0 Pending  ",
+		"3s 1/1 Running 0 Running pod n/p (00000000-0000-0000-0000-000000000001) 198.51.100.1",
+		"4s 1/1 Running 0 Running  ",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("changes: got %q, want %q\n%s", got, want, content)
 	}
 	if !last.CreationTimestamp.Time.Equal(recording.Created) || !last.Status.StartTime.Time.Equal(recording.Created.Add(time.Second)) {
 		t.Errorf("created %v, started %v; want %v and a second later", last.CreationTimestamp, last.Status.StartTime, recording.Created)
+	}
+	if last.Spec.NodeName != "node" || !last.DeletionTimestamp.Time.Equal(recording.Created.Add(time.Minute)) {
+		t.Errorf("node %q, deleted %v; want the last change", last.Spec.NodeName, last.DeletionTimestamp)
 	}
 	if id := last.Status.ContainerStatuses[0].ContainerID; id != "containerd://01" {
 		t.Errorf("container ID: got %q, want a placeholder", id)
