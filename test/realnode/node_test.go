@@ -1,10 +1,12 @@
 package realnode
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -105,7 +107,7 @@ func TestContainersRunWithoutTheirKubelet(t *testing.T) {
 			if err := end(t.Context()); err != nil {
 				t.Error(err)
 			}
-			if got, err := getFrom(t.Context(), node, before.Status.PodIP+":8080"); got != "stays" {
+			if got, err := getName(t.Context(), node.Dial, before.Status.PodIP+":8080"); got != "stays" {
 				t.Errorf("pod while the kubelet is down: got %q, %v; want stays", got, err)
 			}
 			if err := node.StartKubelet(t.Context()); err != nil {
@@ -124,16 +126,29 @@ func TestContainersRunWithoutTheirKubelet(t *testing.T) {
 	}
 }
 
-// getFrom sends a GET to the program "serve" from inside the node, and returns the name of the pod that responds.
-func getFrom(ctx context.Context, node *kube.Node, address string) (string, error) {
+// dialFunc connects to an address.
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// getName sends a GET to the program "serve", and returns the name of the pod that responds.
+func getName(ctx context.Context, dial dialFunc, address string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/", nil)
 	if err != nil {
 		return "", err
 	}
-	client := &http.Client{Transport: &http.Transport{DialContext: node.Dial, DisableKeepAlives: true}}
-	response, err := client.Do(request)
+	request.Close = true // serve keeps no connection
+	// A Transport would continue to dial in the background after the timeout.
+	conn, err := dial(ctx, "tcp", address)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	deadline, _ := ctx.Deadline()
+	if err := errors.Join(conn.SetDeadline(deadline), request.Write(conn)); err != nil {
+		return "", err
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), request)
 	if err != nil {
 		return "", err
 	}
