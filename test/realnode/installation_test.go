@@ -20,12 +20,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"rollcall.dev/rollcall/test/kube"
+	"rollcall.dev/rollcall/test/stack"
 )
 
 const (
 	repository = "../.."
 	// namespace, masterName and agentName are the names of the objects in config.
-	namespace  = "rollcall-system"
+	namespace  = stack.Namespace
 	masterName = "rollcall-master"
 	agentName  = "rollcall-agent"
 	// memberName is the name of the cluster in README.md.
@@ -37,14 +38,14 @@ type installation struct {
 	t           *testing.T
 	hub, member *kube.Node
 	link        *kube.Link
-	// dir is the working directory of the commands, bin has the binaries that the images contain.
+	// dir is the working directory of the commands, bin has the executables of the images.
 	dir, bin string
 	// caller sends requests to the master, from the hub's node.
 	caller *http.Client
 	token  string
 }
 
-// newInstallation starts the clusters and imports the images. Nothing is installed yet.
+// newInstallation starts the clusters, and builds and imports the images of a release. Nothing is installed yet.
 func newInstallation(t *testing.T) *installation {
 	t.Helper()
 	member := sharedNode(t)
@@ -54,7 +55,7 @@ func newInstallation(t *testing.T) *installation {
 		t.Fatal(err)
 	}
 	t.Cleanup(link.Close)
-	in := &installation{t: t, hub: hub, member: member, link: link, dir: t.TempDir(), bin: t.TempDir()}
+	in := &installation{t: t, hub: hub, member: member, link: link, dir: t.TempDir()}
 	root, err := filepath.Abs(repository)
 	if err != nil {
 		t.Fatal(err)
@@ -62,30 +63,17 @@ func newInstallation(t *testing.T) *installation {
 	if err := os.Symlink(filepath.Join(root, "config"), filepath.Join(in.dir, "config")); err != nil {
 		t.Fatal(err)
 	}
-	in.importImage(hub, masterName)
-	in.importImage(member, agentName)
-	return in
-}
-
-// importImage builds one of the binaries, and imports an image with it into a node.
-func (in *installation) importImage(node *kube.Node, name string) {
-	in.t.Helper()
-	version, err := os.ReadFile(filepath.Join(repository, "VERSION"))
+	images, err := stack.BuildImages(t.Context(), filepath.Join(t.TempDir(), "images"))
 	if err != nil {
-		in.t.Fatal(err)
+		t.Fatal(err)
 	}
-	stamp := strings.TrimSpace(string(version))
-	path := filepath.Join(in.bin, name)
-	cmd := exec.CommandContext(in.t.Context(), "go", "build", "-trimpath", "-ldflags=-s -w -X rollcall.dev/rollcall/api/version.stamped="+stamp, "-o", path, "./cmd/"+name)
-	cmd.Dir = repository
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		in.t.Fatalf("build %s: %v\n%s", name, err, out)
+	in.bin = filepath.Dir(images.Executable(masterName))
+	for name, node := range map[string]*kube.Node{masterName: hub, agentName: member} {
+		if err := node.ImportArchive(t.Context(), images.Archive(name), images.Ref(name)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	image := kube.Image{Name: "docker.io/library/" + name + ":" + stamp, Program: path, User: "65532"}
-	if err := node.Import(in.t.Context(), image); err != nil {
-		in.t.Fatal(err)
-	}
+	return in
 }
 
 // install runs the commands of README.md on hub and member, and registers the member.
