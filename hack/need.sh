@@ -14,7 +14,7 @@ if command -v apt-get >/dev/null && "${as_root[@]}" true 2>/dev/null; then
 	DEBIAN_FRONTEND=noninteractive "${as_root[@]}" "${install[@]}" >&2
 	# Debian starts a server when it is installed. Tests start their own servers.
 	case $package in
-		redis-server | prometheus | influxdb | containerd) "${as_root[@]}" service "$package" stop >&2 || true ;;
+		redis-server | prometheus | influxdb | containerd | nginx-light) "${as_root[@]}" service "${package%-light}" stop >&2 || true ;;
 	esac
 	exit
 fi

@@ -14,6 +14,9 @@ hack/need.sh curl curl
 hack/need.sh node nodejs
 hack/need.sh python3 python3
 python3 -c 'import requests' 2>/dev/null || hack/need.sh python3-requests python3-requests
+# For agents that dial their master through a proxy.
+hack/need.sh nginx nginx-light
+hack/need.sh tinyproxy tinyproxy-bin
 # For nodes with a real kubelet.
 hack/need.sh ip iproute2
 hack/need.sh containerd containerd
