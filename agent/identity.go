@@ -13,17 +13,18 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
+	"rollcall.dev/rollcall/api/backoff"
 )
 
 const (
-	// minBackoff and maxBackoff limit the time between two attempts to read the cluster's identity.
-	minBackoff = 500 * time.Millisecond
-	maxBackoff = 10 * time.Second
 	// readTimeout limits the duration of one attempt.
 	readTimeout = 10 * time.Second
 	// maxResponseBytes limits the size of a response.
 	maxResponseBytes = 1 << 20
 )
+
+// identityDelay is the time between two attempts to read the cluster's identity.
+var identityDelay = backoff.Backoff{Min: 500 * time.Millisecond, Max: 10 * time.Second}
 
 // identity reads the identity of the cluster once: the UID of the namespace kube-system, by which clusters are
 // distinguished, and the version of the API server.
@@ -61,7 +62,7 @@ func (i *identity) get() (uid, version string, ok bool) {
 // run tries to read the identity until it succeeds or ctx is done.
 func (i *identity) run(ctx context.Context) error {
 	defer i.client.CloseIdleConnections()
-	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
+	for failures := 1; ; failures++ {
 		v, err := i.read(ctx)
 		switch {
 		case err == nil:
@@ -69,12 +70,10 @@ func (i *identity) run(ctx context.Context) error {
 			return nil
 		case ctx.Err() != nil:
 			return nil
-		case backoff == minBackoff:
+		case failures == 1:
 			i.log.Warn("cannot read the cluster's identity; retrying", "error", err)
 		}
-		select {
-		case <-time.After(backoff):
-		case <-ctx.Done():
+		if !backoff.Sleep(ctx, identityDelay.Delay(failures, 0)) {
 			return nil
 		}
 	}

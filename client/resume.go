@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"rollcall.dev/rollcall/api/backoff"
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
 )
 
@@ -24,9 +25,14 @@ const (
 	// minNormalDuration is the shortest duration of a stream after whose end, without an
 	// error, the watch reconnects without a delay.
 	minNormalDuration = time.Second
+	// maxRetryAfter limits the delay that a server requests by Retry-After.
+	maxRetryAfter = 5 * time.Minute
 	// maxKeptBuffer is the largest line buffer that is kept for the next line, in bytes.
 	maxKeptBuffer = 1 << 20
 )
+
+// reconnect is the delay before a watch reconnects. Its upper half is random.
+var reconnect = backoff.Backoff{Min: 500 * time.Millisecond, Max: 30 * time.Second, Jitter: 0.5}
 
 // resumingWatcher is one watch over a sequence of streams. It is used by one goroutine.
 type resumingWatcher struct {
@@ -40,7 +46,8 @@ type resumingWatcher struct {
 	own      *resumePoint
 	clusters map[string]*resumePoint
 
-	backoff backoff
+	// failures is the number of consecutive failures.
+	failures int
 	// received is true if an event of the current stream was received.
 	received bool
 }
@@ -85,7 +92,7 @@ func (w *resumingWatcher) run(ctx context.Context, yield yieldEvent) {
 			return
 		}
 		if w.received {
-			w.backoff.reset()
+			w.failures = 0
 		}
 		if err == nil && time.Since(begin) >= minNormalDuration {
 			continue
@@ -93,15 +100,26 @@ func (w *resumingWatcher) run(ctx context.Context, yield yieldEvent) {
 		if w.expired(err) {
 			continue
 		}
-		delay := w.backoff.next(retryAfterOf(err))
+		w.failures++
+		delay := w.delay(retryAfterOf(err))
 		if err != nil {
 			w.onRetry(err, delay)
 		}
-		if !sleep(ctx, delay) {
+		if !backoff.Sleep(ctx, delay) {
 			yield(Event{}, context.Cause(ctx))
 			return
 		}
 	}
+}
+
+// delay returns the time until the watch reconnects: at least retryAfter, with jitter, so that
+// clients that lost their connections together do not reconnect together.
+func (w *resumingWatcher) delay(retryAfter time.Duration) time.Duration {
+	delay := reconnect.Delay(w.failures, rand.Float64()) //nolint:gosec // jitter
+	if retryAfter = min(retryAfter, maxRetryAfter); delay < retryAfter {
+		delay = retryAfter + rand.N(max(retryAfter/8, time.Second)) //nolint:gosec // jitter
+	}
+	return delay
 }
 
 // permanent reports whether the watch must end. A 401 is permanent only if the stream has

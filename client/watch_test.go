@@ -277,18 +277,12 @@ func TestWatchClustersResumesEachCluster(t *testing.T) {
 	})
 }
 
-func TestBackoffGrowsToItsMaximumWithJitter(t *testing.T) {
-	var b backoff
-	for i, ceiling := range []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 30 * time.Second, 30 * time.Second} {
-		if got := b.next(0); got < ceiling/2 || got >= ceiling {
-			t.Errorf("delay %d is %s, want %s to %s", i, got, ceiling/2, ceiling)
-		}
+func TestRetryAfterDelaysTheNextStream(t *testing.T) {
+	w := resumingWatcher{failures: 1}
+	if got := w.delay(0); got < 250*time.Millisecond || got >= 500*time.Millisecond {
+		t.Errorf("after the first failure the delay is %s, want 250ms to 500ms", got)
 	}
-	if got := b.next(24 * time.Hour); got < 5*time.Minute || got > 6*time.Minute {
+	if got := w.delay(24 * time.Hour); got < 5*time.Minute || got > 6*time.Minute {
 		t.Errorf("with Retry-After of a day the delay is %s", got)
-	}
-	b.reset()
-	if got := b.next(0); got >= 500*time.Millisecond {
-		t.Errorf("after a success the delay is %s", got)
 	}
 }

@@ -19,21 +19,21 @@ import (
 	"github.com/coder/websocket"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"rollcall.dev/rollcall/api/backoff"
 	"rollcall.dev/rollcall/api/link"
 	"rollcall.dev/rollcall/api/tlsfiles"
 	"rollcall.dev/rollcall/api/token"
 )
 
-// Limits of the time between two attempts. The delay doubles from minBackoff, and has full jitter.
-const (
-	minBackoff = 500 * time.Millisecond
-	// maxBackoff is for a hub that cannot be reached, or whose connections break.
-	maxBackoff = 10 * time.Second
-	// maxRefusedBackoff is for a hub that refuses this agent.
-	maxRefusedBackoff = 5 * time.Minute
-	// identityPeriod is how often a Dialer checks whether the cluster's UID is known.
-	identityPeriod = 500 * time.Millisecond
+var (
+	// retryDelay is the time between two attempts for a hub that cannot be reached, or whose connections break.
+	retryDelay = backoff.Backoff{Min: 500 * time.Millisecond, Max: 10 * time.Second, Jitter: 1}
+	// refusedDelay is that for a hub that refuses this agent.
+	refusedDelay = backoff.Backoff{Min: retryDelay.Min, Max: 5 * time.Minute, Jitter: 1}
 )
+
+// identityPeriod is how often a Dialer checks whether the cluster's UID is known.
+const identityPeriod = 500 * time.Millisecond
 
 // Config has the settings and dependencies of a Dialer.
 type Config struct {
@@ -109,7 +109,7 @@ func (d *Dialer) Run(ctx context.Context) error {
 		default:
 			failures++
 			d.logFailure(err)
-			sleep(ctx, d.backoff(err, failures))
+			backoff.Sleep(ctx, d.delay(err, failures))
 		}
 	}
 	return nil
@@ -121,13 +121,13 @@ func (d *Dialer) awaitUID(ctx context.Context) bool {
 		if _, ok := d.cfg.UID(); ok {
 			return true
 		}
-		sleep(ctx, identityPeriod)
+		backoff.Sleep(ctx, identityPeriod)
 	}
 	return false
 }
 
 // link opens a link, and waits until a master sends Begin. It then passes the connection to Config.Serve, and returns
-// true. A connection that breaks after it was idle for maxBackoff is not a failure of the hub.
+// true. A connection that breaks after it was idle for retryDelay.Max is not a failure of the hub.
 func (d *Dialer) link(ctx context.Context) (begun bool, err error) {
 	ws, channel, err := d.open(ctx)
 	if err != nil {
@@ -246,13 +246,12 @@ func ping(ctx context.Context, ws *websocket.Conn) error {
 	return nil
 }
 
-// backoff returns the time until the next attempt after a number of consecutive failures, which is at least 1.
-func (d *Dialer) backoff(err error, failures int) time.Duration {
-	ceiling := maxBackoff
+// delay returns the time until the next attempt after a number of consecutive failures, which is at least 1.
+func (d *Dialer) delay(err error, failures int) time.Duration {
 	if refused := (*link.Refused)(nil); errors.As(err, &refused) || errors.Is(err, link.ErrMasterNotProved) {
-		ceiling = maxRefusedBackoff
+		return refusedDelay.Delay(failures, d.cfg.Random())
 	}
-	return time.Duration(d.cfg.Random() * float64(min(minBackoff<<min(failures-1, 16), ceiling)))
+	return retryDelay.Delay(failures, d.cfg.Random())
 }
 
 // logFailure logs an error unless the same one was logged last.
@@ -271,14 +270,4 @@ func (d *Dialer) logLinked(peer *link.Peer) {
 	}
 	d.lastError = ""
 	d.cfg.Log.Log(context.Background(), level, "linked to the hub", "address", d.cfg.Hub.Host, "master", peer.MasterID, "link", peer.LinkID)
-}
-
-// sleep waits for a time, or until ctx ends.
-func sleep(ctx context.Context, delay time.Duration) {
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

@@ -1,23 +1,13 @@
 package session
 
-import "time"
+import (
+	"time"
 
-// minBackoff and maxBackoff are the limits of the delay before jitter.
-const (
-	minBackoff = 500 * time.Millisecond
-	maxBackoff = 30 * time.Second
+	"rollcall.dev/rollcall/api/backoff"
 )
 
-// backoff returns the delay before the next attempt after a number of consecutive failures, which is at least
-// 1. The delay doubles from minBackoff to maxBackoff, and is multiplied by random (0 ≤ random < 1) as full
-// jitter.
-func backoff(failures int, random float64) time.Duration {
-	ceiling := maxBackoff
-	if shift := failures - 1; shift < 16 {
-		ceiling = min(minBackoff<<shift, maxBackoff)
-	}
-	return time.Duration(random * float64(ceiling))
-}
+// retryDelay has full jitter: after an outage of the network, masters have many clusters to dial.
+var retryDelay = backoff.Backoff{Min: 500 * time.Millisecond, Max: 30 * time.Second, Jitter: 1}
 
 const (
 	// More than maxResyncs within resyncWindow count as a failure of the agent.
@@ -71,7 +61,7 @@ func (a *attempts) add(e sessionEnd, now time.Time, random func() float64) outco
 	a.failing, a.retryAt = next.backOff, time.Time{}
 	if next.backOff {
 		a.failures++
-		a.retryAt = now.Add(backoff(a.failures, random()))
+		a.retryAt = now.Add(retryDelay.Delay(a.failures, random()))
 	}
 	return next
 }

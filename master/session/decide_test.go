@@ -165,13 +165,6 @@ func TestDemandTTL(t *testing.T) {
 	wantEqual(t, "a sixth of the duration", demandTTL(Cluster{CacheTTL: 10 * time.Second, SessionDuration: 30 * time.Minute}), 5*time.Minute)
 }
 
-func TestBackoff(t *testing.T) {
-	for failures, ceiling := range map[int]time.Duration{1: 500 * time.Millisecond, 2: time.Second, 6: 16 * time.Second, 7: 30 * time.Second, 8: 30 * time.Second, 1000: 30 * time.Second} {
-		wantEqual(t, "minimum", backoff(failures, 0), 0)
-		wantEqual(t, "half of the maximum", backoff(failures, 0.5), ceiling/2)
-	}
-}
-
 func TestSummaryTimesRepeatWithTheInterval(t *testing.T) {
 	const every = 5 * time.Minute
 	slots := map[time.Duration]bool{}

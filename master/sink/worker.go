@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"rollcall.dev/rollcall/api/backoff"
 	"rollcall.dev/rollcall/master/heapster"
 )
 
@@ -16,12 +17,12 @@ const (
 	maxRequest = 2000
 	// linger is how long a request that is not full waits for more batches.
 	linger = time.Second
-	// The backoff after a failure doubles each time. Its upper half is random.
-	minBackoff = 500 * time.Millisecond
-	maxBackoff = 30 * time.Second
 	// maxRetryAfter bounds the Retry-After of a receiver.
 	maxRetryAfter = 5 * time.Minute
 )
+
+// retryDelay is the delay after a failure. Its upper half is random.
+var retryDelay = backoff.Backoff{Min: 500 * time.Millisecond, Max: 30 * time.Second, Jitter: 0.5}
 
 // exporter encodes and sends requests of one protocol. It is used by one goroutine.
 type exporter interface {
@@ -247,7 +248,7 @@ func (w *worker) deliverOnce(drain context.Context) error {
 		w.filled, w.parts = 0, nil
 		w.exporter.reset()
 	}()
-	for wait := minBackoff; ; wait = min(2*wait, maxBackoff) {
+	for failures := 1; ; failures++ {
 		err := w.attempt(drain)
 		var refused *refusedError
 		var partial *partialError
@@ -267,7 +268,7 @@ func (w *worker) deliverOnce(drain context.Context) error {
 			return err
 		}
 		w.failed(err)
-		if !sleep(drain, backoff(wait, err)) {
+		if !backoff.Sleep(drain, delayAfter(err, failures)) {
 			w.metrics.shutdown.Add(sets)
 			return nil
 		}
@@ -297,24 +298,12 @@ func (w *worker) failed(err error) {
 	}
 }
 
-// backoff returns how long to wait after a failure: the receiver's Retry-After, up to
-// maxRetryAfter, or a random time from half of wait to wait.
-func backoff(wait time.Duration, err error) time.Duration {
+// delayAfter returns how long to wait after a failure: the receiver's Retry-After, up to
+// maxRetryAfter, or that of retryDelay.
+func delayAfter(err error, failures int) time.Duration {
 	var retry *retryAfterError
 	if errors.As(err, &retry) && retry.after > 0 {
 		return min(retry.after, maxRetryAfter)
 	}
-	return wait/2 + rand.N(wait/2) //nolint:gosec // jitter
-}
-
-// sleep waits for d. It returns false if ctx ends first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return retryDelay.Delay(failures, rand.Float64()) //nolint:gosec // jitter
 }

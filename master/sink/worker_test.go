@@ -131,15 +131,15 @@ func TestReceiverThatRecoversGetsTheNewest(t *testing.T) {
 			enqueue(t, s, 50)
 			synctest.Wait()
 			down.Store(false)
-			<-time.After(maxBackoff + linger)
+			<-time.After(retryDelay.Max + linger)
 		})
 		if len(r.got) != 2 || r.got[0] != 5 || r.got[1] != 100 {
 			t.Errorf("got requests of %v metric sets, want the first of 5 and the 100 that fit into the queue", r.got)
 		}
 		want(t, metrics, map[string]float64{"sent_sets_total": 105, "dropped_sets_total full": 150})
 		for i := 2; i < 12; i++ {
-			if gap := r.requestTimes[i].Sub(r.requestTimes[i-1]); gap < minBackoff/2 || gap > maxBackoff {
-				t.Errorf("got attempt %d %s after the previous one, want %s to %s", i, gap, minBackoff/2, maxBackoff)
+			if gap := r.requestTimes[i].Sub(r.requestTimes[i-1]); gap < retryDelay.Min/2 || gap > retryDelay.Max {
+				t.Errorf("got attempt %d %s after the previous one, want %s to %s", i, gap, retryDelay.Min/2, retryDelay.Max)
 			}
 		}
 	})
