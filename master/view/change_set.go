@@ -97,7 +97,7 @@ func (cs *changeSet) clusterEvents(s *Scope) ([]event, error) {
 		events = append(events, event{httpv1.Modified, httpv1.KindUsage, usage})
 	}
 	if s.hasSummary() && !equalSummaries(&cs.before.Summary, &cs.after.Summary) {
-		summary, err := cs.after.summary.get()
+		summary, err := cs.after.encodedSummary()
 		if err != nil {
 			return nil, err
 		}
@@ -116,10 +116,7 @@ type rowChange struct {
 }
 
 // rowBytes caches the encoded row before and after a change, each with and without usage.
-type rowBytes struct {
-	mu    sync.Mutex
-	bytes [2][2][]byte
-}
+type rowBytes [2][2]lazyBytes
 
 // event returns the event of the change in a scope. Its kind is empty if the row does not change in
 // that scope: a row may be listed only because its neighbors changed.
@@ -163,13 +160,8 @@ func (c *rowChange) encode(s *Scope, sides [2]rowEncoder, after bool) []byte {
 	if s.Usage == UsageNone {
 		usage = 1
 	}
-	c.row.mu.Lock()
-	defer c.row.mu.Unlock()
-	held := &c.row.bytes[side][usage]
-	if *held == nil {
-		*held = sides[side].appendRow(nil, e, "")
-	}
-	return *held
+	row, _ := c.row[side][usage].get(func() ([]byte, error) { return sides[side].appendRow(nil, e, ""), nil })
+	return row
 }
 
 func equalSummaries(a, b *state.Summary) bool { return a == b || reflect.DeepEqual(a, b) }

@@ -53,10 +53,7 @@ type clusterListChange struct {
 	before   map[string]*httpv1.Cluster
 	after    map[string]*httpv1.Cluster
 
-	once  sync.Once
-	lines []byte
-	err   error
-	sse   []byte // lines as server-sent events
+	lines, sse lazyBytes // sse has lines as server-sent events
 }
 
 // clusterBytes is the estimated size of one cluster in a change.
@@ -212,16 +209,14 @@ func (c *clusterListChange) encode(include clusterPredicate, f Framing) ([]byte,
 		events, err := clusterEvents(c.before, c.after, include)
 		return frameClusterList(encodeEvents(events, c.from, c.to), f, c.from, c.to), err
 	}
-	c.once.Do(func() {
-		var events []event
-		events, c.err = clusterEvents(c.before, c.after, nil)
-		c.lines = encodeEvents(events, c.from, c.to)
-		c.sse = frameClusterList(c.lines, SSEWithCluster, c.from, c.to)
+	lines, err := c.lines.get(func() ([]byte, error) {
+		events, err := clusterEvents(c.before, c.after, nil)
+		return encodeEvents(events, c.from, c.to), err
 	})
-	if f == SSEWithCluster {
-		return c.sse, c.err
+	if err != nil || f != SSEWithCluster {
+		return lines, err
 	}
-	return c.lines, c.err
+	return c.sse.get(func() ([]byte, error) { return frameClusterList(lines, f, c.from, c.to), nil })
 }
 
 // SwitchFilter returns the events that move a client from one filter to another, and the cursor

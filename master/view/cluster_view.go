@@ -23,7 +23,7 @@ type ClusterView struct {
 
 	rows     lazyRows
 	session  []byte
-	summary  *lazyBytes
+	summary  lazyBytes
 	initial  scopedEvents
 	bookmark scopedEvents
 }
@@ -36,7 +36,6 @@ var initialEventsEnd = map[string]string{httpv1.InitialEventsEnd: "true"}
 func newClusterView(r *Report, status ConnStatus, prev *ClusterView) (*ClusterView, error) {
 	v := &ClusterView{Report: *r, Status: status}
 	v.rows = newLazyRows(r.Report)
-	v.summary = &lazyBytes{encode: func() ([]byte, error) { return encodeSummary(v.Summary) }}
 	if prev != nil && prev.LazyState == r.LazyState {
 		v.rows = prev.rows
 	}
@@ -67,6 +66,11 @@ func failedSections(all *[state.NumSections]state.Section) []httpv1.Section {
 // count.
 func (v *ClusterView) equalIgnoringTimes(o *ClusterView) bool {
 	return v.ResourceVersion == o.ResourceVersion && bytes.Equal(v.session, o.session) && equalSummaries(&v.Summary, &o.Summary)
+}
+
+// encodedSummary returns the object of the Summary event.
+func (v *ClusterView) encodedSummary() ([]byte, error) {
+	return v.summary.get(func() ([]byte, error) { return encodeSummary(v.Summary) })
 }
 
 // Initial returns the events that describe the whole view (ADDED for each object), followed by the
@@ -107,7 +111,7 @@ func (v *ClusterView) encodeInitial(s Scope) ([]byte, error) {
 		}
 	}
 	if s.hasSummary() {
-		summary, err := v.summary.get()
+		summary, err := v.encodedSummary()
 		if err != nil {
 			return nil, err
 		}

@@ -39,53 +39,24 @@ func (b Body) WriteTo(w io.Writer) (int64, error) {
 type Document struct {
 	report     Report
 	rows       lazyRows
-	head       *lazyBytes
+	head       lazyBytes
 	parts      [numParts]*lazyBytes
-	compressed [numParts][numEncodings]*lazyBytes
+	compressed [numParts][numEncodings]lazyBytes
 	headers    HeaderValues
 	// encodings holds the parts that were requested, by encoding.
 	encodings [numParts][numEncodings]atomic.Pointer[EncodedBody]
 	// summaryAged is set if the summary has changed with time alone, while the resourceVersion has
 	// not.
 	summaryAged bool
-}
-
-// lazyBytes is created by its first reader and shared by all.
-type lazyBytes struct {
-	once   sync.Once
-	encode func() ([]byte, error)
-	// size is 0 until the bytes exist. It can be read without blocking.
-	size atomic.Int64
-
-	bytes []byte
-	err   error
-}
-
-func (p *lazyBytes) get() ([]byte, error) {
-	return p.getFrom(func() ([]byte, error) { return p.encode() })
-}
-
-// getFrom is like get, with a function that the caller passes.
-func (p *lazyBytes) getFrom(source func() ([]byte, error)) ([]byte, error) {
-	p.once.Do(func() {
-		p.bytes, p.err = source()
-		p.encode = nil
-		p.size.Store(int64(len(p.bytes)))
-	})
-	return p.bytes, p.err
+	// counted is the size of the Document that its DocumentCache has counted.
+	counted int64
 }
 
 // NewDocument returns the document of a report. If the previous document, which may be nil, has the
 // same resourceVersion, the encoded rows are reused.
 func NewDocument(r Report, prev *Document) *Document {
 	d := &Document{report: r, headers: headerValuesOf(&r)}
-	d.head = &lazyBytes{encode: func() ([]byte, error) { return encodeHead(headOf(&d.report)) }}
-	d.parts[Summary] = &lazyBytes{encode: func() ([]byte, error) { return encodeSummary(d.report.Summary) }}
-	for part := range d.compressed {
-		for e := range numEncodings {
-			d.compressed[part][e] = &lazyBytes{}
-		}
-	}
+	d.parts[Summary] = &lazyBytes{}
 	if prev != nil && prev.report.Cluster == r.Cluster && prev.report.ResourceVersion == r.ResourceVersion {
 		d.summaryAged = prev.summaryAged || !equalSummaries(&prev.report.Summary, &r.Summary)
 		d.rows = prev.rows
@@ -96,15 +67,23 @@ func NewDocument(r Report, prev *Document) *Document {
 	}
 	d.rows = newLazyRows(r.Report)
 	for _, p := range lists {
-		d.parts[p] = &lazyBytes{encode: func() ([]byte, error) {
-			rows, err := d.rows()
-			if err != nil {
-				return nil, err
-			}
-			return rows.encodeList(p), nil
-		}}
+		d.parts[p] = &lazyBytes{}
 	}
 	return d
+}
+
+// part returns the encoded summary or list.
+func (d *Document) part(p Part) ([]byte, error) {
+	return d.parts[p].get(func() ([]byte, error) {
+		if p == Summary {
+			return encodeSummary(d.report.Summary)
+		}
+		rows, err := d.rows()
+		if err != nil {
+			return nil, err
+		}
+		return rows.encodeList(p), nil
+	})
 }
 
 func encodeSummary(sum state.Summary) ([]byte, error) {
@@ -122,9 +101,9 @@ func (d *Document) size() int64 {
 	for _, p := range d.parts[Summary:] {
 		n += p.size.Load()
 	}
-	for _, part := range d.compressed {
-		for _, p := range part {
-			n += p.size.Load()
+	for part := range d.compressed {
+		for e := range numEncodings {
+			n += d.compressed[part][e].size.Load()
 		}
 	}
 	return n
@@ -137,13 +116,13 @@ func (d *Document) Body(part Part) (Body, error) {
 		parts = append([]Part{Summary}, parts...)
 	}
 	d.encodeAll(parts)
-	head, err := d.head.get()
+	head, err := d.head.get(func() ([]byte, error) { return encodeHead(headOf(&d.report)) })
 	if err != nil {
 		return nil, err
 	}
 	body := Body{head}
 	for _, p := range parts {
-		b, err := d.parts[p].get()
+		b, err := d.part(p)
 		if err != nil {
 			return nil, err
 		}
@@ -156,9 +135,9 @@ func (d *Document) Body(part Part) (Body, error) {
 func (d *Document) encodeAll(parts []Part) {
 	var lists sync.WaitGroup
 	for _, p := range parts {
-		if one := d.parts[p]; one.size.Load() == 0 {
-			// The error is returned by the next get.
-			lists.Go(func() { _, _ = one.get() })
+		if d.parts[p].size.Load() == 0 {
+			// The error is returned by the next call of part.
+			lists.Go(func() { _, _ = d.part(p) })
 		}
 	}
 	lists.Wait()

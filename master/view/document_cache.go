@@ -3,10 +3,11 @@ package view
 import (
 	"context"
 	"io"
+	"math"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"rollcall.dev/rollcall/master/report"
 )
 
@@ -21,20 +22,17 @@ type DocumentCache struct {
 	logs       changeLogs
 	compressor compressor
 
-	clock   atomic.Uint64 // number of reads so far
-	mu      sync.RWMutex
-	entries map[string]*cacheEntry // by cluster
-}
-
-// cacheEntry is a Document and when it was last read.
-type cacheEntry struct {
-	document *Document
-	lastRead atomic.Uint64
+	mu        sync.Mutex
+	documents *simplelru.LRU[string, *Document] // by cluster
+	bytes     int64                             // the sum of Document.counted
 }
 
 // NewDocumentCache returns a cache for about maxBytes of documents.
 func NewDocumentCache(maxBytes int64) *DocumentCache {
-	return &DocumentCache{maxBytes: maxBytes, entries: map[string]*cacheEntry{}}
+	c := &DocumentCache{maxBytes: maxBytes}
+	// The cache is limited by bytes instead of documents. NewLRU fails only for a size below 1.
+	c.documents, _ = simplelru.NewLRU(math.MaxInt, func(_ string, d *Document) { c.bytes -= d.counted })
+	return c
 }
 
 // Run drops expired reports periodically, until ctx is done.
@@ -53,14 +51,12 @@ func (c *DocumentCache) Run(ctx context.Context) {
 
 // find returns the cached Document of a report, or nil.
 func (c *DocumentCache) find(r *report.Report) *Document {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	entry := c.entries[r.Cluster]
-	if entry == nil || entry.document.report.Report != r {
-		return nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if d, ok := c.documents.Get(r.Cluster); ok && d.report.Report == r {
+		return d
 	}
-	entry.lastRead.Store(c.clock.Add(1))
-	return entry.document
+	return nil
 }
 
 // Document returns the Document of a report. The first reader of a report also records it in the
@@ -81,7 +77,7 @@ func (c *DocumentCache) Document(r *report.Report) (*Document, error) {
 func (c *DocumentCache) Encoded(d *Document, part Part, e Encoding) (*EncodedBody, error) {
 	body, isNew, err := d.encoded(part, e, &c.compressor)
 	if isNew {
-		c.trim()
+		c.account(d)
 	}
 	return body, err
 }
@@ -124,9 +120,9 @@ func (c *DocumentCache) EncodeStream(out io.Writer, e Encoding, write func(io.Wr
 
 // Bytes returns the total size of the cached documents.
 func (c *DocumentCache) Bytes() int64 {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.bytes()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.bytes
 }
 
 // getOrCreate returns the Document of a report. isNew reports whether the cache did not hold it
@@ -134,42 +130,37 @@ func (c *DocumentCache) Bytes() int64 {
 func (c *DocumentCache) getOrCreate(r Report) (d *Document, isNew bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	entry := c.entries[r.Cluster]
+	prev, ok := c.documents.Get(r.Cluster)
 	switch {
-	case entry == nil:
-		entry, isNew = &cacheEntry{document: NewDocument(r, nil)}, true
-		c.entries[r.Cluster] = entry
-	case entry.document.report.Report == r.Report:
-	case r.ReceivedAt.Before(entry.document.report.ReceivedAt):
+	case ok && prev.report.Report == r.Report:
+		return prev, false
+	case ok && r.ReceivedAt.Before(prev.report.ReceivedAt):
 		// A slow reader must not replace a newer document.
-		return NewDocument(r, entry.document), false
-	default:
-		entry.document, isNew = NewDocument(r, entry.document), true
+		return NewDocument(r, prev), false
+	case ok:
+		c.bytes -= prev.counted
 	}
-	entry.lastRead.Store(c.clock.Add(1))
-	return entry.document, isNew
+	d = NewDocument(r, prev)
+	d.counted = d.size()
+	c.bytes += d.counted
+	c.documents.Add(r.Cluster, d)
+	return d, true
 }
 
-// trim evicts the least recently read documents until the rest fits. A document that alone exceeds
-// the limit is not kept.
-func (c *DocumentCache) trim() {
+// account counts by how much a Document has grown, and evicts the least recently read documents until the rest fits. A
+// document that alone exceeds the limit is not kept.
+func (c *DocumentCache) account(d *Document) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.bytes() > c.maxBytes {
-		delete(c.entries, c.leastRecentlyRead())
+	if held, ok := c.documents.Peek(d.report.Cluster); !ok || held != d {
+		return
 	}
-}
-
-// leastRecentlyRead returns the cluster whose document was least recently read.
-func (c *DocumentCache) leastRecentlyRead() string {
-	var oldest string
-	var read uint64
-	for name, entry := range c.entries {
-		if at := entry.lastRead.Load(); read == 0 || at < read {
-			oldest, read = name, at
-		}
+	size := d.size()
+	c.bytes += size - d.counted
+	d.counted = size
+	for c.bytes > c.maxBytes {
+		c.documents.RemoveOldest()
 	}
-	return oldest
 }
 
 // sweep drops expired documents and unused logs.
@@ -177,17 +168,9 @@ func (c *DocumentCache) sweep(now time.Time) {
 	c.logs.sweep(now)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for name, entry := range c.entries {
-		if r := &entry.document.report; now.After(r.ReceivedAt.Add(r.TTL)) {
-			delete(c.entries, name)
+	for _, d := range c.documents.Values() {
+		if r := &d.report; now.After(r.ReceivedAt.Add(r.TTL)) {
+			c.documents.Remove(r.Cluster)
 		}
 	}
-}
-
-func (c *DocumentCache) bytes() int64 {
-	var n int64
-	for _, entry := range c.entries {
-		n += entry.document.size()
-	}
-	return n
 }

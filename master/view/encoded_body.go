@@ -85,7 +85,7 @@ func (d *Document) encode(part Part, e Encoding, c *compressor) (*EncodedBody, e
 	if plain.Len() < minCompressBytes {
 		e = Identity
 	}
-	compressed, err := d.compressed[part][e].getFrom(func() ([]byte, error) {
+	compressed, err := d.compressed[part][e].get(func() ([]byte, error) {
 		body, _, err := c.compress(plain, e)
 		if len(body) == 1 {
 			return body[0], err

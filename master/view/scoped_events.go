@@ -26,32 +26,26 @@ type scopedEvents struct {
 
 // encodedEvents holds the events of one scope, as lines and in other framings.
 type encodedEvents struct {
-	once  sync.Once
-	lines []byte
-	err   error
-
-	framings [numFramings]struct {
-		once  sync.Once
-		bytes []byte
-	}
+	framings [numFramings]lazyBytes
 }
 
 // get returns the events of a scope in a framing; empty if the scope has none.
 func (s *scopedEvents) get(scope Scope, f Framing) ([]byte, error) {
 	events := s.entry(scope)
-	events.once.Do(func() {
-		events.lines, events.err = s.encode(scope)
-		s.bytes.Add(int64(len(events.lines)))
-	})
-	if events.err != nil || f == JSONLines {
-		return events.lines, events.err
+	lines, err := events.framings[JSONLines].get(s.counted(func() ([]byte, error) { return s.encode(scope) }))
+	if err != nil || f == JSONLines {
+		return lines, err
 	}
-	other := &events.framings[f]
-	other.once.Do(func() {
-		other.bytes = frame(events.lines, f, s.cluster, s.from, s.to)
-		s.bytes.Add(int64(len(other.bytes)))
-	})
-	return other.bytes, nil
+	return events.framings[f].get(s.counted(func() ([]byte, error) { return frame(lines, f, s.cluster, s.from, s.to), nil }))
+}
+
+// counted returns a function that counts the bytes that encode returns.
+func (s *scopedEvents) counted(encode func() ([]byte, error)) func() ([]byte, error) {
+	return func() ([]byte, error) {
+		b, err := encode()
+		s.bytes.Add(int64(len(b)))
+		return b, err
+	}
 }
 
 func (s *scopedEvents) entry(scope Scope) *encodedEvents {

@@ -22,7 +22,7 @@ func (d *Document) Select(q Query) (Body, error) {
 	var body Body
 	h := headOf(&d.report)
 	if q.Part == Whole || q.Part == Summary {
-		sum, err := d.parts[Summary].get()
+		sum, err := d.part(Summary)
 		if err != nil {
 			return nil, err
 		}
