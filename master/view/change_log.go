@@ -1,16 +1,20 @@
 package view
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 	"sync"
 	"time"
+
+	"rollcall.dev/rollcall/master/report"
 )
 
-// unwatchedRetention is how long changes are kept for a cluster that is read but not watched. A
-// client that has just read a page may start a watch from there.
-const unwatchedRetention = time.Minute
+// unwatchedRetention is how long changes are kept for a cluster that is not watched: a client that has
+// read a page may start a watch from there, and one that has lost its connection may resume. After
+// that, the memory that the watches have taken is free again.
+const unwatchedRetention = 90 * time.Second
 
 // ChangeLog holds the recent changes of one cluster for all its watchers. It has no goroutine:
 // callers pass in the current state, and a difference to the previous state becomes a change. The
@@ -103,7 +107,7 @@ func (l *ChangeLog) apply(now time.Time, r *Report, status ConnStatus) (*Cluster
 
 func (l *ChangeLog) trim(now time.Time) {
 	age := changeRetention
-	if l.watchers == 0 && now.Sub(l.lastWatchEnd) > changeRetention {
+	if l.watchers == 0 && now.Sub(l.lastWatchEnd) > unwatchedRetention {
 		age = unwatchedRetention
 	}
 	l.changes.trim(now, age)
@@ -175,6 +179,11 @@ func (l *ChangeLog) Read(c Cursor, s Scope, f Framing) (events []byte, next Curs
 		return nil, c, at, nil
 	}
 	events, err = change.get(s, f)
+	var unreadable *report.StateError
+	if errors.As(err, &unreadable) {
+		// The events of this change can never be encoded, so the client has to start again.
+		err = ErrExpired
+	}
 	return events, c + 1, nil, err
 }
 
@@ -198,5 +207,5 @@ func (l *ChangeLog) evictIdle(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.trim(now)
-	return l.watchers == 0 && now.Sub(l.lastWatchEnd) > changeRetention && now.Sub(l.lastRecorded) > unwatchedRetention
+	return l.watchers == 0 && now.Sub(l.lastWatchEnd) > unwatchedRetention && now.Sub(l.lastRecorded) > unwatchedRetention
 }

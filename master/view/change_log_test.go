@@ -271,7 +271,7 @@ func TestSlowReaderGetsErrExpired(t *testing.T) {
 	}
 }
 
-func TestUnwatchedChangesAreKeptForAMinute(t *testing.T) {
+func TestUnwatchedChangesAreKeptForAWhile(t *testing.T) {
 	w := statetest.New(1, 3, 20)
 	documents, at := NewDocumentCache(1<<20), time.Now()
 	first := reportAt(w, 1, at)
@@ -293,11 +293,11 @@ func TestUnwatchedChangesAreKeptForAMinute(t *testing.T) {
 	}
 	leave()
 	leave()
-	documents.logs.sweep(time.Now().Add(changeRetention - time.Second))
+	documents.logs.sweep(time.Now().Add(unwatchedRetention - time.Second))
 	if len(documents.logs.byCluster) != 1 {
 		t.Error("the log was dropped before the watcher could resume")
 	}
-	documents.logs.sweep(time.Now().Add(changeRetention + time.Second))
+	documents.logs.sweep(time.Now().Add(unwatchedRetention + time.Second))
 	if len(documents.logs.byCluster) != 0 {
 		t.Error("the log is kept although no watcher resumed")
 	}

@@ -25,7 +25,7 @@ func (l *changeLogs) get(cluster string) *ChangeLog {
 }
 
 // Watch returns the ChangeLog of a cluster. The log is kept until stop is called, and for
-// changeRetention after that, so that clients can resume. stop may be called more than once.
+// unwatchedRetention after that, so that clients can resume. stop may be called more than once.
 func (c *DocumentCache) Watch(cluster string) (log *ChangeLog, stop func()) {
 	c.logs.mu.Lock()
 	defer c.logs.mu.Unlock()

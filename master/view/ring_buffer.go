@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Limits of the history that is kept for clients that resume or read slowly. The newest change is
+// Limits of the history that is kept for clients that resume or read slowly, while there is a watcher. The newest change is
 // always kept, whatever its size.
 const (
 	maxChangeBytes  = 4 << 20
