@@ -77,7 +77,9 @@ func (c *Config) newLinks(identity *identity, verifier *token.Verifier, handler 
 	return dial.New(dial.Config{
 		Hub: hub, Trust: trust, Proxy: proxy, Cluster: c.ClusterName, Version: c.Version,
 		UID: func() (string, bool) { uid, _, ok := identity.get(); return uid, ok },
-		Key: key, Verifier: verifier, Unbound: c.ChannelBinding == BindingOff, Serve: handler.ServeLink, Log: c.Log, Metrics: metrics,
+		Key: key, Verifier: verifier, Unbound: c.ChannelBinding == BindingOff, Serve: func(conn *dial.Conn, masterID string, channel token.Channel) bool {
+			return handler.ServeLink(conn, masterID, channel)
+		}, Log: c.Log, Metrics: metrics,
 	})
 }
 

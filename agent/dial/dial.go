@@ -53,8 +53,9 @@ type Config struct {
 	Verifier *token.Verifier
 	// Unbound makes signatures that do not cover the TLS connection. The ClusterAgent has to allow it.
 	Unbound bool
-	// Serve serves a connection on which a master has sent Begin, and returns when it is closed.
-	Serve func(ws *websocket.Conn, masterID string, channel token.Channel)
+	// Serve serves a connection on which a master has sent Begin, and returns when the session or summary has ended. It
+	// returns true if the connection is still open; that must not be after a session.
+	Serve func(conn *Conn, masterID string, channel token.Channel) (open bool)
 
 	Log *slog.Logger
 	// Metrics registers the metrics, unless it is nil.
@@ -126,30 +127,34 @@ func (d *Dialer) awaitUID(ctx context.Context) bool {
 	return false
 }
 
-// link opens a link, and waits until a master sends Begin. It then passes the connection to Config.Serve, and returns
-// true. A connection that breaks after it was idle for retryDelay.Max is not a failure of the hub.
+// link opens a link and serves summaries on it, until a master begins a session. It then passes the connection to
+// Config.Serve in the background, and returns true. It also returns true when a summary ended the link.
 func (d *Dialer) link(ctx context.Context) (begun bool, err error) {
 	ws, channel, err := d.open(ctx)
 	if err != nil {
 		return false, err
 	}
-	conn := link.WebSocket(ws)
-	peer, err := d.handshake(ctx, conn, channel)
+	conn := newConn(ws)
+	peer, err := d.handshake(ctx, textConn{conn}, channel)
 	if err != nil {
 		d.metrics.failed(err)
-		_ = ws.Close(websocket.StatusPolicyViolation, "")
+		_ = conn.Close(websocket.StatusPolicyViolation, "")
 		return false, err
 	}
 	d.logLinked(peer)
-	d.metrics.idle.Set(1)
-	err = awaitBegin(ctx, ws, conn)
-	d.metrics.idle.Set(0)
-	if err != nil {
-		_ = ws.Close(websocket.StatusGoingAway, "")
-		return false, fmt.Errorf("the link to the master broke: %w", err)
+	for {
+		begin, err := d.awaitBegin(ctx, conn)
+		switch {
+		case err != nil:
+			_ = conn.Close(websocket.StatusGoingAway, "")
+			return false, fmt.Errorf("the link to the master broke: %w", err)
+		case !begin.Summary:
+			d.sessions.Go(func() { d.cfg.Serve(conn, peer.MasterID, channel) })
+			return true, nil
+		case !d.cfg.Serve(conn, peer.MasterID, channel):
+			return true, nil
+		}
 	}
-	d.sessions.Go(func() { d.cfg.Serve(ws, peer.MasterID, channel) })
-	return true, nil
 }
 
 // open dials the hub, and returns the websocket and what signatures on it cover.
@@ -207,36 +212,34 @@ func (d *Dialer) handshake(ctx context.Context, conn link.Conn, channel token.Ch
 
 // awaitBegin waits until the master sends Begin, and sends pings until then. It returns an error if the connection
 // breaks or the master does not answer a ping.
-func awaitBegin(ctx context.Context, ws *websocket.Conn, conn link.Conn) error {
-	begun := make(chan error, 1)
-	go func() { begun <- link.AwaitBegin(ctx, conn) }()
+func (d *Dialer) awaitBegin(ctx context.Context, conn *Conn) (link.Begin, error) {
+	d.metrics.idle.Set(1)
+	defer d.metrics.idle.Set(0)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	ticker := time.NewTicker(link.PingPeriod)
 	defer ticker.Stop()
-	silent := make(chan error, 1)
-	for {
-		select {
-		case err := <-begun:
-			return err
-		case err := <-silent:
-			_ = ws.CloseNow()
-			<-begun
-			return err
-		case <-ticker.C:
-			// If Begin comes before the answer to the ping, the answer is read during the session.
-			go func() {
-				if err := ping(ctx, ws); err != nil {
-					select {
-					case silent <- err:
-					default:
-					}
+	go func() {
+		for {
+			select {
+			case <-ticker.C:
+				if err := ping(ctx, conn.ws); err != nil {
+					cancel(err)
 				}
-			}()
+			case <-ctx.Done():
+				return
+			}
 		}
+	}()
+	begin, err := link.AwaitBegin(ctx, textConn{conn})
+	if err != nil && context.Cause(ctx) != nil {
+		err = context.Cause(ctx)
 	}
+	return begin, err
 }
 
-// ping sends a ping and waits for its answer. Cancelling ctx does not interrupt it, since that would close a connection
-// which may have been passed on already.
+// ping sends a ping and waits for its answer. The end of ctx does not interrupt it, since that could close a connection
+// on which a session has begun; the answer is then read during the session.
 func ping(ctx context.Context, ws *websocket.Conn) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), link.SilenceTimeout-link.PingPeriod)
 	defer cancel()

@@ -13,7 +13,8 @@ import (
 //   - endError: an End message with the reason, then a normal close
 //   - unsupportedError: an Unsupported message, then a normal close
 //   - violationError: a close with its code
-//   - any other error, and errSummarySent: the TCP connection is closed without a close frame
+//   - any other error, and errSummarySent: the TCP connection is closed without a close frame; a link stays open after
+//     errSummarySent
 
 // endError is the error of a connection that the agent ends for a reason of its own, or because the master
 // asked for it.
@@ -42,8 +43,8 @@ type unsupportedError struct{ wire.Unsupported }
 
 func (u *unsupportedError) Error() string { return u.Message }
 
-// errSummarySent ends a connection after its Summary was sent. Package wire specifies that neither side sends a
-// close frame then.
+// errSummarySent is the error of a connection after its Summary was sent. Package wire specifies that neither side sends
+// a close frame then.
 var errSummarySent = errors.New("the summary was sent")
 
 // reasonLabel returns the metric label value for the error that ended a session.

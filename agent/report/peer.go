@@ -14,9 +14,18 @@ import (
 // maxCloseReason limits the length, in bytes, of the reason in a websocket close frame.
 const maxCloseReason = 123
 
+// Conn is the connection to a master: a websocket.Conn, or a link on which sessions and summaries take turns.
+type Conn interface {
+	Read(ctx context.Context) (websocket.MessageType, []byte, error)
+	Write(ctx context.Context, kind websocket.MessageType, message []byte) error
+	Close(code websocket.StatusCode, reason string) error
+	CloseNow() error
+	SetReadLimit(bytes int64)
+}
+
 // peer exchanges messages with one connected master.
 type peer struct {
-	ws *websocket.Conn
+	ws Conn
 	// in and out compute the checksums of received and sent frames.
 	in, out wire.Checksum
 	codec   *wire.Codec
@@ -34,7 +43,7 @@ type peer struct {
 	readErr error
 }
 
-func newPeer(ws *websocket.Conn, codec *wire.Codec, sent prometheus.Counter) *peer {
+func newPeer(ws Conn, codec *wire.Codec, sent prometheus.Counter) *peer {
 	ws.SetReadLimit(wire.MaxMasterFrame)
 	return &peer{
 		ws: ws, codec: codec, sent: sent,
@@ -112,6 +121,13 @@ func (p *peer) write(ctx context.Context, frame []byte) error {
 	p.written += len(frame)
 	p.sent.Add(float64(len(frame)))
 	return nil
+}
+
+// release stops reading and leaves the connection open. stop cancels the context of startReading.
+func (p *peer) release(stop context.CancelFunc) {
+	close(p.discard)
+	stop()
+	<-p.closed
 }
 
 // close closes the connection in the way that err requires (see errors.go), and waits until it is closed.

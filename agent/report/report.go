@@ -153,21 +153,22 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.metrics.refused.WithLabelValues("upgrade").Inc()
 		return
 	}
-	h.serveConn(ws, c, ch, h.identity(uid, version))
+	h.serveConn(ws, c, ch, h.identity(uid, version), false)
 }
 
-// ServeLink serves a connection on which the master has sent Begin (package link), until it ends. The master has
-// proved masterID and that it has a signing key; channel is what its signatures must cover.
-func (h *Handler) ServeLink(ws *websocket.Conn, masterID string, channel token.Channel) {
+// ServeLink serves a connection on which the master has sent Begin (package link), and returns when the session or
+// summary has ended. The master has proved masterID and that it has a signing key; channel is what its signatures must
+// cover. ServeLink returns true if the connection is still open, because a summary was sent.
+func (h *Handler) ServeLink(ws Conn, masterID string, channel token.Channel) (open bool) {
 	uid, version, known := h.cfg.Identity()
 	c, err := h.conns.add()
 	if !known || err != nil {
 		_ = ws.Close(websocket.StatusTryAgainLater, "the agent cannot serve another connection now")
-		return
+		return false
 	}
 	defer h.conns.remove(c)
 	ch := &challenge{verifier: h.cfg.Verifier, cluster: h.cfg.ClusterName, masterID: masterID, channel: channel}
-	h.serveConn(ws, c, ch, h.identity(uid, version))
+	return h.serveConn(ws, c, ch, h.identity(uid, version), true)
 }
 
 // identity returns the identity of this agent in messages.
@@ -175,8 +176,9 @@ func (h *Handler) identity(uid, kubernetesVersion string) *wire.Identity {
 	return &wire.Identity{AgentVersion: h.cfg.AgentVersion, ClusterName: h.cfg.ClusterName, ClusterUID: uid, KubernetesVersion: kubernetesVersion}
 }
 
-// serveConn serves one connection from the upgrade until it is closed.
-func (h *Handler) serveConn(ws *websocket.Conn, c *conn, ch *challenge, identity *wire.Identity) {
+// serveConn serves one connection from the upgrade until it is closed. After a summary it leaves a link open, and returns
+// true.
+func (h *Handler) serveConn(ws Conn, c *conn, ch *challenge, identity *wire.Identity, link bool) (open bool) {
 	ctx, cancel := context.WithCancel(h.ctx)
 	defer cancel()
 	p := newPeer(ws, h.frames.codec, h.metrics.sent)
@@ -188,7 +190,12 @@ func (h *Handler) serveConn(ws *websocket.Conn, c *conn, ch *challenge, identity
 	if e := (*endError)(nil); errors.As(err, &e) && e.reason == wire.EndUnauthorized {
 		h.refusedDials.Do(func() { h.cfg.Log.Warn("refused a master", "master", ch.tokenMasterID(), "error", e.message) })
 	}
+	if link && errors.Is(err, errSummarySent) {
+		p.release(cancel)
+		return true
+	}
 	p.close(ctx, err)
+	return false
 }
 
 // handleConn sends Hello, receives the SubscribeRequest, and sends the summary or runs the session that it requests.

@@ -85,14 +85,14 @@ func receive[M any](ctx context.Context, c Conn, kind string) (m M, encoded []by
 // errInvalid is the error of a message that cannot be decoded or used.
 var errInvalid = errors.New("invalid message")
 
-// Begin is called by the master to begin a session or summary on an idle link.
-func Begin(ctx context.Context, c Conn) error {
-	_, err := send(ctx, c, typeBegin, struct{}{})
+// SendBegin is called by the master to begin a session or summary on an idle link.
+func SendBegin(ctx context.Context, c Conn, begin Begin) error {
+	_, err := send(ctx, c, typeBegin, begin)
 	return err
 }
 
 // AwaitBegin is called by the agent on an idle link, and returns when the master has sent Begin.
-func AwaitBegin(ctx context.Context, c Conn) error {
-	_, _, err := receive[struct{}](ctx, c, typeBegin)
-	return err
+func AwaitBegin(ctx context.Context, c Conn) (Begin, error) {
+	begin, _, err := receive[Begin](ctx, c, typeBegin)
+	return begin, err
 }

@@ -7,9 +7,9 @@
 //
 // The agent opens a websocket to the master's address at Path with the subprotocol Subprotocol,
 // usually over TLS 1.3. It verifies the master by a CA or by a pinned key. A connection carries one
-// conversation at a time, and a session ends with its connection, as on a dialed one. The agent
-// therefore keeps one idle link at the master, and opens the next one when the master begins a
-// session.
+// session or summary at a time, and a session ends with its connection, as on a dialed one. The
+// agent therefore keeps one idle link at the master, and opens the next one when the master begins
+// a session.
 //
 // # Handshake
 //
@@ -48,9 +48,11 @@
 //
 // After Admitted the link is idle. The agent sends a websocket ping every PingPeriod. Each side
 // closes the connection when nothing arrived for SilenceTimeout. When the master wants a session or
-// a summary, it sends Begin, the last text message. The agent answers with a Hello of package wire,
-// and the connection continues exactly as if the master had dialed it, with binary messages and
-// checksums from zero. The master's ID in its SubscribeRequest is the one in Challenge.
+// a summary, it sends Begin. The agent answers with a Hello of package wire, and the connection
+// continues exactly as if the master had dialed it, with binary messages and checksums from zero.
+// The master's ID in its SubscribeRequest is the one in Challenge. A session ends by closing the
+// connection. After a Summary, which is one question and one answer, both sides keep the
+// connection, and it is idle again.
 //
 // # Versions
 //

@@ -92,6 +92,12 @@ type Admitted struct {
 	LinkID string `json:"linkID"`
 }
 
+// Begin tells the agent what the master begins on the idle link.
+type Begin struct {
+	// Summary reports whether it is a summary, after which the link is idle again. Otherwise it is a session.
+	Summary bool `json:"summary,omitempty"`
+}
+
 // RefusalCode says why a peer was refused. A code that is not known is read as NotAdmitted.
 type RefusalCode string
 

@@ -262,7 +262,10 @@ func (env *environment) startAgent(key crypto.Signer, change ...func(*dial.Confi
 	config := dial.Config{
 		Hub: &url.URL{Scheme: "wss", Host: "hub:8443"}, Trust: tlsfiles.Trust{PinnedSHA256: []string{env.pin}},
 		Cluster: name, Version: "v0.1.0", UID: func() (string, bool) { return "uid-1", true }, Key: func() (crypto.Signer, error) { return key, nil },
-		Verifier: verifier, Serve: handler.ServeLink, Log: log,
+		Verifier: verifier, Log: log,
+		Serve: func(conn *dial.Conn, masterID string, channel token.Channel) bool {
+			return handler.ServeLink(conn, masterID, channel)
+		},
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return env.listener.Dial(ctx) },
 	}
 	for _, f := range change {

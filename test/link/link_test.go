@@ -1,11 +1,15 @@
 package link_test
 
 import (
+	"context"
+	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"rollcall.dev/rollcall/agent/dial"
 	"rollcall.dev/rollcall/master/session"
 )
 
@@ -49,21 +53,35 @@ func TestIdleLinkReportsNothing(t *testing.T) {
 	})
 }
 
-// TestSummariesOverLinks requests summaries of an idle cluster.
-func TestSummariesOverLinks(t *testing.T) {
+// TestSummariesKeepTheLink requests summaries of an idle cluster. The agent dials once.
+func TestSummariesKeepTheLink(t *testing.T) {
 	run(t, func(t *testing.T, env *environment) {
 		key := newKey(t)
 		env.register(key, func(c *session.Cluster) { c.IdleRefresh = time.Minute })
-		a := env.startAgent(key)
+		dials := 0
+		a := env.startAgent(key, func(c *dial.Config) {
+			inner := c.DialContext
+			c.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+				dials++
+				return inner(ctx, network, address)
+			}
+		})
 		synctest.Wait()
 		if s := env.sessions.Status(name); s.Summary == nil || s.Reason != session.Succeeded {
 			t.Errorf("after linking: got %+v, want a summary at once", s)
 		}
 		time.Sleep(10*time.Minute + 5*time.Second)
 		synctest.Wait()
-		s := env.sessions.Status(name)
-		if age := time.Since(s.ReceivedAt); age > time.Minute+time.Second {
+		if age := time.Since(env.sessions.Status(name).ReceivedAt); age > time.Minute+time.Second {
 			t.Errorf("the summary is %s old, want at most a minute", age)
+		}
+		if dials != 1 {
+			t.Errorf("the agent dialed %d times, want once", dials)
+		}
+		env.mustGet()
+		synctest.Wait()
+		if dials != 2 {
+			t.Errorf("the agent dialed %d times when a session began, want twice", dials)
 		}
 		a.stop()
 	})
@@ -197,4 +215,51 @@ func TestTwoAgentsWithOneKey(t *testing.T) {
 		a.stop()
 		b.stop()
 	})
+}
+
+// maxIdleBytes is how many bytes of TLS records an idle link may take in a minute, in both directions.
+const maxIdleBytes = 1000
+
+// TestIdleLinkTraffic measures the TLS records of an idle link, with a summary every five minutes.
+func TestIdleLinkTraffic(t *testing.T) {
+	run(t, func(t *testing.T, env *environment) {
+		key := newKey(t)
+		env.register(key, func(c *session.Cluster) { c.IdleRefresh = 5 * time.Minute })
+		var bytes atomic.Int64
+		a := env.startAgent(key, func(c *dial.Config) {
+			inner := c.DialContext
+			c.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := inner(ctx, network, address)
+				return countingConn{conn, &bytes}, err
+			}
+		})
+		time.Sleep(time.Minute)
+		before := bytes.Load()
+		const minutes = 60
+		time.Sleep(minutes * time.Minute)
+		perMinute := (bytes.Load() - before) / minutes
+		t.Logf("an idle link takes %d bytes a minute; connecting took %d", perMinute, before)
+		if perMinute > maxIdleBytes {
+			t.Errorf("got %d bytes a minute, want at most %d", perMinute, maxIdleBytes)
+		}
+		a.stop()
+	})
+}
+
+// countingConn counts the bytes of both directions.
+type countingConn struct {
+	net.Conn
+	bytes *atomic.Int64
+}
+
+func (c countingConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.bytes.Add(int64(n))
+	return n, err
+}
+
+func (c countingConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.bytes.Add(int64(n))
+	return n, err
 }

@@ -33,6 +33,8 @@ type Conn struct {
 	transport io.Closer
 	// nextReader is websocket.Conn.Reader or Link.Reader.
 	nextReader func(context.Context) (websocket.MessageType, io.Reader, error)
+	// finish is called after a summary. It keeps a link, and closes other connections.
+	finish func()
 	// channel binds signatures to the TLS connection. If that is impossible, channelErr says why.
 	channel    token.Channel
 	channelErr error
@@ -79,6 +81,7 @@ func (d *Dialer) newConn(ctx context.Context, ws *websocket.Conn, transport io.C
 	c := &Conn{ws: ws, codec: d.Codec, memory: d.Memory, transport: transport, nextReader: ws.Reader, openedAt: time.Now(), messages: make(chan Message)}
 	c.connected, c.disconnect = context.WithCancel(context.WithoutCancel(ctx))
 	c.receiving, c.stopReceiving = context.WithCancel(c.connected)
+	c.finish = c.closeNow
 	return c
 }
 

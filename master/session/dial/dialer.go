@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"rollcall.dev/rollcall/api/link"
 	"rollcall.dev/rollcall/api/tlsfiles"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
@@ -53,25 +54,26 @@ func (s ClockSkew) String() string {
 }
 
 // open returns a connection to the target: one that the agent has opened, or a new one.
-func (d *Dialer) open(ctx context.Context, t Target) (*Conn, ClockSkew, *Failure) {
+func (d *Dialer) open(ctx context.Context, t Target, summary bool) (*Conn, ClockSkew, *Failure) {
 	if !t.Reverse {
 		return d.dial(ctx, t)
 	}
-	conn, f := d.takeLink(ctx, t)
+	conn, f := d.takeLink(ctx, t, link.Begin{Summary: summary})
 	return conn, ClockSkew{}, f
 }
 
-// takeLink returns the connection that the agent has opened, after it has sent Begin.
-func (d *Dialer) takeLink(ctx context.Context, t Target) (*Conn, *Failure) {
+// takeLink returns the connection that the agent has opened, after it has sent begin.
+func (d *Dialer) takeLink(ctx context.Context, t Target, begin link.Begin) (*Conn, *Failure) {
 	if d.Links == nil {
 		return nil, Failf(NotLinked, "this master accepts no links of agents: start it with --signing-key-file")
 	}
-	link, err := d.Links.Take(ctx, t.Cluster)
+	l, err := d.Links.Take(ctx, t.Cluster, begin)
 	if err != nil {
 		return nil, NotLinkedFailure(t.Cluster, err)
 	}
-	conn := d.newConn(ctx, link.Conn(), link)
-	conn.nextReader, conn.channel, conn.channelErr = link.Reader, link.Channel, link.ChannelErr
+	conn := d.newConn(ctx, l.Conn(), l)
+	conn.nextReader, conn.channel, conn.channelErr = l.Reader, l.Channel, l.ChannelErr
+	conn.finish = func() { d.Links.Return(l) }
 	return conn, nil
 }
 

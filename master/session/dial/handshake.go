@@ -44,7 +44,7 @@ type Summary struct {
 func (d *Dialer) OpenSession(ctx context.Context, t Target, r SessionRequest) (*Session, *Failure) {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	h, f := d.handshake(ctx, t, r.ID, r.message)
+	h, f := d.handshake(ctx, t, r.ID, false, r.message)
 	if f != nil {
 		return nil, f
 	}
@@ -66,7 +66,7 @@ func (d *Dialer) OpenSession(ctx context.Context, t Target, r SessionRequest) (*
 func (d *Dialer) RequestSummary(ctx context.Context, t Target, r SummaryRequest) (*Summary, *Failure) {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	h, f := d.handshake(ctx, t, "", r.message)
+	h, f := d.handshake(ctx, t, "", true, r.message)
 	if f != nil {
 		return nil, f
 	}
@@ -77,7 +77,7 @@ func (d *Dialer) RequestSummary(ctx context.Context, t Target, r SummaryRequest)
 			return nil, h.fail(f)
 		}
 		h.Identity = m.Identity
-		h.conn.closeNow() // the agent closes it too
+		h.conn.finish() // the agent does the same
 		return &Summary{Agent: h.Agent, Summary: m}, nil
 	case *wire.SubscribeResponse:
 		if f := t.checkIdentity(m.Identity); f != nil {
@@ -119,8 +119,8 @@ type handshake struct {
 }
 
 // handshake dials, receives Hello, sends the request and receives the agent's answer.
-func (d *Dialer) handshake(ctx context.Context, t Target, session string, request func(*wire.Hello, *signer) *wire.SubscribeRequest) (*handshake, *Failure) {
-	conn, skew, f := d.open(ctx, t)
+func (d *Dialer) handshake(ctx context.Context, t Target, session string, summary bool, request func(*wire.Hello, *signer) *wire.SubscribeRequest) (*handshake, *Failure) {
+	conn, skew, f := d.open(ctx, t, summary)
 	if f != nil {
 		return nil, f
 	}

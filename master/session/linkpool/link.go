@@ -66,17 +66,24 @@ func (l *Link) Close() error {
 	return l.ws.CloseNow()
 }
 
-// begin takes the link and sends Begin.
-func (l *Link) begin(ctx context.Context) error {
+// reset prepares the link to be idle.
+func (l *Link) reset() {
+	l.taken.Store(false)
+	l.first = make(chan message, 1)
+}
+
+// begin takes the link and sends begin.
+func (l *Link) begin(ctx context.Context, begin link.Begin) error {
 	l.taken.Store(true)
 	l.stopWatching()
-	return link.Begin(ctx, l.conn)
+	return link.SendBegin(ctx, l.conn, begin)
 }
 
 // read waits for the first message. A link that was not taken gets none.
 func (l *Link) read() {
+	first := l.first
 	kind, reader, err := l.ws.Reader(l.ctx)
-	l.first <- message{kind, reader, err}
+	first <- message{kind, reader, err}
 }
 
 // watch calls silent when there was no ping for link.SilenceTimeout.

@@ -123,9 +123,9 @@ func (p *Pool) Wait(ctx context.Context, cluster string) error {
 	}
 }
 
-// Take returns the idle link of a cluster, on which it has sent Begin. The caller must close it. The error is
-// ErrNoLink if there is none.
-func (p *Pool) Take(ctx context.Context, cluster string) (*Link, error) {
+// Take returns the idle link of a cluster, on which it has sent begin. The caller must close it, or Return it after a
+// summary. The error is ErrNoLink if there is none.
+func (p *Pool) Take(ctx context.Context, cluster string, begin link.Begin) (*Link, error) {
 	p.mu.Lock()
 	l := p.idle[cluster]
 	delete(p.idle, cluster)
@@ -133,11 +133,48 @@ func (p *Pool) Take(ctx context.Context, cluster string) (*Link, error) {
 	if l == nil {
 		return nil, ErrNoLink
 	}
-	if err := l.begin(ctx); err != nil {
-		l.Close()
+	if err := l.begin(ctx, begin); err != nil {
+		_ = l.Close()
 		return nil, fmt.Errorf("begin on the agent's link: %w", err)
 	}
 	return l, nil
+}
+
+// Return makes a link idle again, after it was used for a summary. If the cluster has a newer link, it closes l.
+func (p *Pool) Return(l *Link) {
+	l.reset()
+	cluster := l.candidate.Cluster
+	p.mu.Lock()
+	kept := !p.closed && p.idle[cluster] == nil
+	if kept {
+		p.setIdle(l)
+	}
+	p.mu.Unlock()
+	if !kept {
+		_ = l.Close()
+		return
+	}
+	p.watch(l)
+	p.Sync(cluster) // the entry may have changed meanwhile
+}
+
+// setIdle makes a link the idle link of its cluster, and wakes those who wait for it. p.mu must be held.
+func (p *Pool) setIdle(l *Link) {
+	cluster := l.candidate.Cluster
+	p.idle[cluster] = l
+	if came := p.waiting[cluster]; came != nil {
+		close(came)
+		delete(p.waiting, cluster)
+	}
+}
+
+// watch discards an idle link when it breaks, when it is silent, and when the agent sends anything.
+func (p *Pool) watch(l *Link) {
+	l.watch(func() { p.discard(l, websocket.StatusGoingAway, "no ping within "+link.SilenceTimeout.String()) })
+	go func() {
+		l.read()
+		p.discard(l, websocket.StatusProtocolError, "unexpected message on an idle link")
+	}()
 }
 
 // Sync decides again about the agent of a cluster's idle link, and closes the link if it is not admitted any more.
@@ -179,7 +216,7 @@ func (p *Pool) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	channel, channelErr := token.ChannelOf(r.TLS)
-	l := &Link{Channel: channel, ChannelErr: channelErr, first: make(chan message, 1), id: rand.Text()[:16]}
+	l := &Link{Channel: channel, ChannelErr: channelErr, id: rand.Text()[:16]}
 	// Closing the link ends its reads and writes.
 	l.ctx, l.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
@@ -191,6 +228,7 @@ func (p *Pool) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // Accept has answered
 	}
 	l.ws, l.conn = ws, link.WebSocket(ws)
+	l.reset()
 	p.admit(r, l)
 }
 
@@ -265,11 +303,7 @@ func (p *Pool) keep(l *Link) {
 	p.mu.Lock()
 	older, closed := p.idle[cluster], p.closed
 	if !closed {
-		p.idle[cluster] = l
-		if came := p.waiting[cluster]; came != nil {
-			close(came)
-			delete(p.waiting, cluster)
-		}
+		p.setIdle(l)
 		if older != nil {
 			p.replaced[cluster] = append(p.replaced[cluster], time.Now())
 		}
@@ -285,11 +319,7 @@ func (p *Pool) keep(l *Link) {
 		})
 	}
 	p.cfg.Log.Debug("link is idle", "cluster", cluster, "link", l.id, "address", l.status.Address)
-	l.watch(func() { p.discard(l, websocket.StatusGoingAway, "no ping within "+link.SilenceTimeout.String()) })
-	go func() {
-		l.read()
-		p.discard(l, websocket.StatusProtocolError, "unexpected message on an idle link")
-	}()
+	p.watch(l)
 	p.cfg.OnIdle(cluster)
 	p.Sync(cluster) // the entry may have changed during the handshake
 }
