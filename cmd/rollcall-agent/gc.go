@@ -14,8 +14,9 @@ const (
 	gcPercentStarting = 20
 	// gcPercentSynced applies afterwards, when there is little garbage.
 	gcPercentSynced = 10
-	// gcPercentEncoding applies while a snapshot is encoded for a waiting master. Collections
-	// would otherwise take half of that time.
+	// gcPercentEncoding applies while a snapshot is encoded for a waiting master. Measured with a
+	// snapshot of 8,000 pods: encoding takes 0.49 s of CPU time at 10, 0.44 s at 20, 0.26 s at 50 and
+	// 0.23 s at 100. So no single value, which the Deployment could set, is good for both times.
 	gcPercentEncoding = 50
 )
 

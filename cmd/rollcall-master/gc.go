@@ -11,7 +11,13 @@ import (
 const (
 	// minHeap is the size to which the heap may grow, including garbage, before the first
 	// collection. With Go's default, a master of a few clusters with a live heap of 7 MB collects
-	// ten times a second under load, which delays requests.
+	// ten times a second under load.
+	//
+	// Measured with `bench serve` of hack/bench: 32,000 GETs of a cluster of 150 pods on 8
+	// connections, three times in turns. A GET takes 76 µs of CPU time with the highest value that
+	// tuneGC sets, and 88 µs with Go's default; the process takes 94 MB at most instead of 36 MB. The
+	// latencies do not differ. A fixed GOGC in the Deployment would save the same for a small heap,
+	// but one that grows to 100 MB with many clusters would take 1.7 GB.
 	minHeap = 64 << 20
 	// defaultPercent is Go's default of GOGC.
 	defaultPercent = 100
