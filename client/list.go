@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"iter"
 	"net/http"
 	"net/url"
@@ -228,4 +229,18 @@ func (c *Client) AllClusters(ctx context.Context, o ClusterOptions) iter.Seq2[Cl
 			o.Continue = page.Continue
 		}
 	}
+}
+
+// Metrics returns the metrics of the master in Prometheus' text format. It requires access to /metrics.
+func (c *Client) Metrics(ctx context.Context) ([]byte, error) {
+	response, err := c.open(ctx, "/metrics", nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(&limitedReader{reader: response.Body, remaining: c.config.MaxResponse})
+	if err != nil {
+		return nil, fmt.Errorf("read the metrics: %w", err)
+	}
+	return text, nil
 }

@@ -90,7 +90,8 @@ func (l *lease) Update(ctx context.Context, record resourcelock.LeaderElectionRe
 	return err
 }
 
-// record stores the result of a request. It logs the first of consecutive errors.
+// record stores the result of a request. It logs the first of consecutive errors, and
+// which other replica leads.
 func (l *lease) record(holder string, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -98,9 +99,13 @@ func (l *lease) record(holder string, err error) {
 		l.log.Warn("cannot read or write the Lease for leader election", "lease", l.Describe(), "error", err)
 	}
 	l.requested, l.err = true, err
-	if err == nil {
-		l.holder = holder
+	if err != nil {
+		return
 	}
+	if holder != l.holder && holder != "" && holder != l.Identity() {
+		l.log.Info("another master leads; this one takes over if it stops", "holder", holder, "lease", l.Describe())
+	}
+	l.holder = holder
 }
 
 // notLeading returns why this replica does not lead. Any client can read the error, so it does not

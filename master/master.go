@@ -131,7 +131,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 		return nil, err
 	}
 	sessions := session.New(session.Config{
-		Registry: registry, ClusterOfKey: registry.ClusterOfKey, Store: store, Budget: pool, Signer: keys.signer(), Insecure: c.Insecure,
+		Registry: registry, ClusterOfKey: registry.ClusterOfKey, Store: store, Budget: pool, Signer: keys.signer(), Insecure: c.Insecure, Version: c.Version,
 		DialContext: network.dial, Proxy: network.proxy, EventHandlers: append(historyHandlers(usageHistory, revisionTimes), sinkHandlers(sinks)...), Log: c.Log, Metrics: metrics,
 	})
 	sessionAccess := controllers.Sessions{Sync: sessions.Sync, Status: sessions.Status, Events: sessions.Updates()}

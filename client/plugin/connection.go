@@ -16,11 +16,13 @@ import (
 
 // connection holds the flags for the address of the master and for the credentials.
 type connection struct {
-	server     string
-	caFile     string
-	serverName string
-	insecure   bool
-	token      string
+	server string
+	caFile string
+	// caFileDefault is used instead of caFile with --server.
+	caFileDefault string
+	serverName    string
+	insecure      bool
+	token         string
 
 	kubeconfig string
 	context    string
@@ -44,12 +46,15 @@ const (
 	masterPort      = 8443
 	masterCA        = "rollcall-master-ca"
 	serverEnv       = "ROLLCALL_SERVER"
+	// caFileEnv is the environment variable for --certificate-authority.
+	caFileEnv = "ROLLCALL_CERTIFICATE_AUTHORITY"
 )
 
 func (c *connection) register(f *pflag.FlagSet, getenv func(string) string) {
 	f.SortFlags = false
 	f.StringVar(&c.server, "server", getenv(serverEnv), "URL of the master, such as https://rollcall.example:8443; default: $"+serverEnv+", else a port-forward to a ready master in the hub")
-	f.StringVar(&c.caFile, "certificate-authority", "", "file with the CA certificates for the master; default: those of the system and of the kubeconfig")
+	f.StringVar(&c.caFile, "certificate-authority", "", "file with the CA certificates for the master; default: with --server, $"+caFileEnv+", else those of the system and of the kubeconfig")
+	c.caFileDefault = getenv(caFileEnv)
 	f.StringVar(&c.serverName, "tls-server-name", "", "name in the master's certificate; default: the host of --server")
 	f.BoolVar(&c.insecure, "insecure-skip-tls-verify", false, "do not verify the master's certificate: your credentials are sent to any server at --server")
 	f.StringVar(&c.token, "token", "", "bearer token for the master, instead of the kubeconfig's credentials")
@@ -82,6 +87,26 @@ func (c *connection) hub() (*rest.Config, error) {
 	return config, nil
 }
 
+// secrets returns the tokens and passwords of all users of the kubeconfig.
+func (c *connection) secrets() []string {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = c.kubeconfig
+	config, err := rules.Load()
+	if err != nil {
+		return nil
+	}
+	var all []string
+	for _, user := range config.AuthInfos {
+		all = append(all, user.Token, user.Password, string(user.ClientKeyData))
+		if user.Exec != nil {
+			for _, variable := range user.Exec.Env {
+				all = append(all, variable.Value)
+			}
+		}
+	}
+	return all
+}
+
 // open returns a client of the master, and a function that closes its connections.
 func (c *connection) open(ctx context.Context) (*client.Client, func(), error) {
 	hub, err := c.hub()
@@ -98,6 +123,9 @@ func (c *connection) open(ctx context.Context) (*client.Client, func(), error) {
 	}
 	if err := c.checkScheme(credentials); err != nil {
 		return nil, nil, err
+	}
+	if c.caFile == "" && !c.insecure {
+		c.caFile = c.caFileDefault
 	}
 	return c.direct(credentials)
 }

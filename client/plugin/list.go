@@ -82,6 +82,8 @@ func (s *listCommand[T]) listAll(ctx context.Context, clusters []string) []resul
 // reportErrors prints the errors of clusters and returns errReported, or returns an error
 // that concerns all clusters or the only one. It returns nil if there is no error.
 func reportErrors[T any](ctx context.Context, p *plugin, results []result[T]) (failure error) {
+	// unknown is the error of a cluster that was not found, about which there is a hint.
+	var unknown error
 	for _, r := range results {
 		var problem *client.Problem
 		switch {
@@ -95,7 +97,13 @@ func reportErrors[T any](ctx context.Context, p *plugin, results []result[T]) (f
 		default:
 			p.printError(r.cluster, r.err)
 			failure = errReported
+			if isNotFound(r.err) {
+				unknown = r.err
+			}
 		}
+	}
+	if unknown != nil {
+		p.printHint(ctx, unknown)
 	}
 	return failure
 }

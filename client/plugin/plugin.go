@@ -42,6 +42,7 @@ func Run(ctx context.Context, c Config, args []string) int {
 		return exitInterrupted
 	case !errors.Is(err, errReported):
 		p.printError("", err)
+		p.printHint(ctx, err)
 	}
 	return exitFailed
 }
@@ -92,7 +93,7 @@ func (p *plugin) command() *cobra.Command {
 	root.SetOut(p.Out)
 	root.SetErr(p.ErrOut)
 	p.connection.register(root.PersistentFlags(), p.getenv)
-	root.AddCommand(p.status(), p.nodes(), p.pods(), p.containers(), p.ports(), p.problems())
+	root.AddCommand(p.status(), p.nodes(), p.pods(), p.containers(), p.ports(), p.problems(), p.supportBundle())
 	return root
 }
 

@@ -144,7 +144,11 @@ func (s *statusCommand) all(ctx context.Context) error {
 	if len(items) == 0 {
 		fmt.Fprintln(s.ErrOut, "No clusters found.")
 	}
-	return s.printer.printList(items)
+	err := s.printer.printList(items)
+	for _, i := range items {
+		s.warnSession(i.row)
+	}
+	return err
 }
 
 // named queries clusters and prints them, with the fields that only the list has.
@@ -181,7 +185,17 @@ func (s *statusCommand) named(ctx context.Context, clusters []string) error {
 	if err := s.printer.write(items, len(clusters) == 1); err != nil {
 		return err
 	}
+	for _, i := range items {
+		s.warnSession(i.row)
+	}
 	return failure
+}
+
+// warnSession prints the message of a session whose agent answers, such as that its version is not supported.
+func (s *statusCommand) warnSession(c *client.Cluster) {
+	if c.Session.Message != "" && !c.Suspended && !unreachable(&c.Session) {
+		fmt.Fprintf(s.ErrOut, "Warning: %s: %s\n", c.Name, state.CleanText(c.Session.Message))
+	}
 }
 
 func (s *statusCommand) query(ctx context.Context, cluster string) result[client.Cluster] {

@@ -105,7 +105,7 @@ func (a *API) lastKnown(cluster string, k session.LastKnown) session.LastKnown {
 func unknownCluster(requested string) *httpv1.Problem {
 	return &httpv1.Problem{
 		Status: http.StatusNotFound, Reason: ReasonNotFound,
-		Detail: fmt.Sprintf("cluster %s not found by name or cluster IP, or you are not allowed to see it; `kubectl get clusteragents` lists the clusters", quoteShort(requested)),
+		Detail: fmt.Sprintf("cluster %s not found by name or cluster IP, or you are not allowed to see it; GET /api/v1/clusters lists those that you may see", quoteShort(requested)),
 	}
 }
 

@@ -110,15 +110,15 @@ var problems = []struct {
 	},
 	{
 		name: "unknown cluster", path: "/api/v1/clusters/prod-asia", status: 404,
-		want: `{"title":"Not Found","status":404,"reason":"NotFound","detail":"cluster \"prod-asia\" not found by name or cluster IP, or you are not allowed to see it; ` + "`kubectl get clusteragents`" + ` lists the clusters"}`,
+		want: `{"title":"Not Found","status":404,"reason":"NotFound","detail":"cluster \"prod-asia\" not found by name or cluster IP, or you are not allowed to see it; GET /api/v1/clusters lists those that you may see"}`,
 	},
 	{
 		name: "unknown cluster IP", path: "/api/v1/clusters/198.51.100.1/nodes", status: 404,
-		want: `{"title":"Not Found","status":404,"reason":"NotFound","detail":"cluster \"198.51.100.1\" not found by name or cluster IP, or you are not allowed to see it; ` + "`kubectl get clusteragents`" + ` lists the clusters"}`,
+		want: `{"title":"Not Found","status":404,"reason":"NotFound","detail":"cluster \"198.51.100.1\" not found by name or cluster IP, or you are not allowed to see it; GET /api/v1/clusters lists those that you may see"}`,
 	},
 	{
 		name: "cluster deleted while waiting", path: eu, failure: fmt.Errorf("await: %w", session.ErrNotFound), status: 404,
-		want: `{"title":"Not Found","status":404,"reason":"NotFound","detail":"cluster \"prod-eu\" not found by name or cluster IP, or you are not allowed to see it; ` + "`kubectl get clusteragents`" + ` lists the clusters"}`,
+		want: `{"title":"Not Found","status":404,"reason":"NotFound","detail":"cluster \"prod-eu\" not found by name or cluster IP, or you are not allowed to see it; GET /api/v1/clusters lists those that you may see"}`,
 	},
 	{
 		name: "wrong method", method: http.MethodDelete, path: eu, status: 405, headers: map[string]string{"Allow": "GET, HEAD"},

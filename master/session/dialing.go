@@ -216,7 +216,7 @@ func (c *clusterState) setSummary(r *dial.Summary, ttl time.Duration) {
 		sections[i] = wire.SectionFromAge(r.Ages[i], r.Errors[i], r.ReceivedAt)
 	}
 	c.update(func() {
-		c.status.setSucceeded(r.Agent)
+		c.status.setSucceeded(r.Agent, c.sessions.config.Version)
 		c.status.setSummary(&r.Summary.Summary, observedAt(sections), r.ReceivedAt)
 		c.status.setStale(sections, r.ReceivedAt, ttl)
 	})

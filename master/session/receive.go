@@ -127,7 +127,7 @@ func (w *worker) publish(ctx context.Context, r *Report) {
 		if a.info.Phase != Reporting {
 			a.info.Phase = Reporting
 			c.status.Session = a.info
-			c.status.setSucceeded(a.Agent)
+			c.status.setSucceeded(a.Agent, w.sessions.config.Version)
 		}
 		c.publish(r)
 	})

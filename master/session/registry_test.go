@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -324,4 +325,18 @@ func TestSubscribeRequestHasTheSettingsOfTheCluster(t *testing.T) {
 			t.Errorf("request is %+v, want %+v", request, want)
 		}
 	})
+}
+
+func TestVersionsThatAreNotSupportedTogetherAreReported(t *testing.T) {
+	for masterVersion, want := range map[string]string{"v0.1.0": "", "v0.4.0": "upgrade the agent", "v0.0.9": "upgrade the master"} {
+		withMaster(t, func(t *testing.T, m *testMaster) {
+			m.sessions.config.Version = masterVersion
+			m.addCluster("a")
+			m.get("a")
+			status := m.sessions.Status("a")
+			if status.Reason != Succeeded || status.Message != "" != (want != "") || !strings.Contains(status.Message, want) {
+				t.Errorf("master %s: got %s %q, want %q", masterVersion, status.Reason, status.Message, want)
+			}
+		})
+	}
 }

@@ -33,7 +33,9 @@ type Config struct {
 	Insecure bool
 	// Holder is the ID of this process, which agents and readers see. The default is a random text.
 	Holder string
-	Log    *slog.Logger
+	// Version is the version of this master, with which those of the agents are compared.
+	Version string
+	Log     *slog.Logger
 	// Metrics registers the metrics, unless it is nil.
 	Metrics prometheus.Registerer
 	// Budget limits the memory of the States of all clusters. The default has no limit.

@@ -2,9 +2,11 @@ package session
 
 import (
 	"reflect"
+	"strings"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/version"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/report"
 	"rollcall.dev/rollcall/master/session/dial"
@@ -98,12 +100,14 @@ func (s *Status) setFailed(f *dial.Failure) {
 	}
 }
 
-// setSucceeded records an agent that has answered, with its identity and a difference of the clocks.
-func (s *Status) setSucceeded(a dial.Agent) {
-	s.Ready, s.Reason, s.Message = state.True, Succeeded, ""
+// setSucceeded records an agent that has answered, with its identity, and differences of the clocks and of the
+// versions.
+func (s *Status) setSucceeded(a dial.Agent, masterVersion string) {
+	s.Ready, s.Reason, s.Message = state.True, Succeeded, version.DescribeSkew(masterVersion, a.Identity.AgentVersion)
 	if a.Skew.Detected {
 		s.Reason = ClockSkew
-		s.Message = a.Skew.String() + ": correct the clocks; until then each dial needs a second connection"
+		clocks := a.Skew.String() + ": correct the clocks; until then each dial needs a second connection"
+		s.Message = strings.TrimSuffix(clocks+". In addition, "+s.Message, ". In addition, ")
 	}
 	s.UID, s.AgentVersion, s.KubernetesVersion = a.Identity.ClusterUID, a.Identity.AgentVersion, a.Identity.KubernetesVersion
 	s.Binding = dial.BindingOf(a.Hello)

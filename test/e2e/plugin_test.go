@@ -162,7 +162,7 @@ func TestKubectlRollcall(t *testing.T) {
 		}
 	})
 	t.Run("every command of docs/KUBECTL.md works", func(t *testing.T) {
-		for _, section := range []string{"List", "Find out what uses a port", "Watch", "Output for programs"} {
+		for _, section := range []string{"List", "Find out what uses a port", "Watch", "Collect what helps to find a fault", "Output for programs"} {
 			for _, command := range commands(t, section) {
 				out := p.must(command)
 				t.Logf("$ %s\n%s", command, out)
