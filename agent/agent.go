@@ -69,6 +69,10 @@ func newAgent(ctx context.Context, cfg Config) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
+	certificate, err := newOwnCertificate(&cfg, cluster)
+	if err != nil {
+		return nil, err
+	}
 	verifier, err := cfg.verifier()
 	if err != nil {
 		return nil, err
@@ -95,12 +99,16 @@ func newAgent(ctx context.Context, cfg Config) (*agent, error) {
 		return nil, err
 	}
 	health := &health{identity: identity.get, current: a.store.Current}
-	return a, a.listen(ctx, health, registry)
+	if certificate != nil {
+		a.workers = append(a.workers, certificate.run)
+		health.certificate = certificate.ready
+	}
+	return a, a.listen(ctx, health, certificate, registry)
 }
 
 // listen opens all addresses. If one of them fails, it closes the others and returns an error.
-func (a *agent) listen(ctx context.Context, health *health, registry *prometheus.Registry) error {
-	tlsConfig, err := a.cfg.serverTLS()
+func (a *agent) listen(ctx context.Context, health *health, certificate *ownCertificate, registry *prometheus.Registry) error {
+	tlsConfig, err := a.cfg.serverTLS(certificate)
 	if err != nil {
 		return err
 	}

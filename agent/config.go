@@ -53,8 +53,12 @@ type Config struct {
 	// is trusted.
 	TrustedProxies []string
 	// TLSCertFile and TLSKeyFile are the paths of the certificate and its key at Listen. If they are empty, the
-	// agent uses a self-signed certificate in memory, or plain ws if Insecure is set.
+	// agent uses TLSSecret. If that is empty too, it uses a self-signed certificate in memory, or plain ws if Insecure
+	// is set.
 	TLSCertFile, TLSKeyFile string
+	// TLSSecret names a Secret in the agent's namespace, in which the agent stores a certificate and key if it is
+	// empty. TLSPinConfigMap names the ConfigMap in which it publishes their pin.
+	TLSSecret, TLSPinConfigMap string
 	// Profiling serves Go profiles at MetricsListen. MetricsListen must then be a loopback address, because it has no
 	// authentication.
 	Profiling bool
@@ -125,6 +129,7 @@ func (c *Config) Validate() error {
 	}
 	errs = append(errs, validateClusterName(c.ClusterName))
 	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "--tls-cert-file and --tls-key-file must be set together")
+	check((c.TLSSecret == "") == (c.TLSPinConfigMap == ""), "--tls-secret and --tls-pin-configmap must be set together")
 	check(slices.Contains([]string{AuthToken, AuthNone}, c.Auth), "--auth %q is neither %s nor %s", c.Auth, AuthToken, AuthNone)
 	check(c.Auth != AuthToken || len(c.MasterPublicKeyFiles) > 0,
 		"--auth %s needs --master-public-key-file: set it to the .pub file that `rollcall-master keygen` writes", AuthToken)
@@ -170,7 +175,12 @@ func isLoopback(address string) bool {
 }
 
 // servesPlain reports whether the agent serves plain ws.
-func (c *Config) servesPlain() bool { return c.TLSCertFile == "" && c.Insecure }
+func (c *Config) servesPlain() bool {
+	return c.TLSCertFile == "" && c.TLSSecret == "" && c.Insecure
+}
+
+// usesOwnCertificate reports whether the agent keeps its certificate in a Secret.
+func (c *Config) usesOwnCertificate() bool { return c.TLSCertFile == "" && c.TLSSecret != "" }
 
 // verifier returns the verifier of tokens and signatures, or nil for AuthNone.
 func (c *Config) verifier() (*token.Verifier, error) {

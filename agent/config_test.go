@@ -71,12 +71,12 @@ func TestValidate(t *testing.T) {
 // TestServerTLSRequiresTLS13 checks the version that masters need to bind signatures to the connection.
 func TestServerTLSRequiresTLS13(t *testing.T) {
 	cfg := Default()
-	config, err := cfg.serverTLS()
+	config, err := cfg.serverTLS(nil)
 	if err != nil || config.MinVersion != tls.VersionTLS13 {
 		t.Errorf("got %+v, %v; want MinVersion TLS 1.3", config, err)
 	}
 	cfg.Insecure = true
-	if plain, err := cfg.serverTLS(); err != nil || plain != nil {
+	if plain, err := cfg.serverTLS(nil); err != nil || plain != nil {
 		t.Errorf("plain ws: got %+v, %v; want nil", plain, err)
 	}
 }

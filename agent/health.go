@@ -14,6 +14,8 @@ import (
 type health struct {
 	identity func() (uid, version string, ok bool)
 	current  func() *snapshot.Version
+	// certificate returns an error if there is no serving certificate. It is nil if there always is one.
+	certificate func() error
 }
 
 // register adds the handlers to mux.
@@ -38,6 +40,11 @@ func (h *health) problems(now time.Time) []string {
 	var problems []string
 	if _, _, known := h.identity(); !known {
 		problems = append(problems, "identity: the UID of the cluster has not been read from its API server yet")
+	}
+	if h.certificate != nil {
+		if err := h.certificate(); err != nil {
+			problems = append(problems, "certificate: "+err.Error())
+		}
 	}
 	v := h.current()
 	for _, name := range []state.SectionName{state.SectionNodes, state.SectionPods} {

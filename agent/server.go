@@ -117,22 +117,31 @@ func onlyLoopbackHosts(handler http.Handler) http.Handler {
 }
 
 // serverTLS returns the TLS configuration for masters, or nil for plain ws. It requires TLS 1.3, to which signatures
-// can be bound.
-func (c *Config) serverTLS() (*tls.Config, error) {
+// can be bound. own is nil if the certificate is not in a Secret.
+func (c *Config) serverTLS(own *ownCertificate) (*tls.Config, error) {
 	if c.servesPlain() {
 		c.Log.Warn("INSECURE: serving plain ws: anyone on the network path can read and change all messages", "address", c.Listen)
 		return nil, nil
 	}
-	config, err := tlsfiles.ServerConfig(c.TLSCertFile, c.TLSKeyFile, c.Log, certificateName, certificateName)
+	config, err := c.certificates(own)
 	if err != nil {
 		return nil, err
-	}
-	if len(config.Certificates) > 0 {
-		c.Log.Warn("serving with a self-signed certificate in memory, whose pin changes with each restart; to keep the pin, write a certificate with `rollcall-agent certgen DIR` and set --tls-cert-file and --tls-key-file",
-			"pin", tlsfiles.Pin(config.Certificates[0].Leaf))
 	}
 	config.MinVersion = tls.VersionTLS13
 	// Masters never resume TLS sessions, because they must verify the certificate each time.
 	config.SessionTicketsDisabled = true
 	return config, nil
+}
+
+// certificates returns a TLS configuration with the serving certificate.
+func (c *Config) certificates(own *ownCertificate) (*tls.Config, error) {
+	if own != nil {
+		return &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: own.getCertificate}, nil
+	}
+	config, err := tlsfiles.ServerConfig(c.TLSCertFile, c.TLSKeyFile, c.Log, certificateName, certificateName)
+	if err == nil && len(config.Certificates) > 0 {
+		c.Log.Warn("serving with a self-signed certificate in memory, whose pin changes with each restart; to keep the pin, set --tls-secret in a cluster, or write a certificate with `rollcall-agent certgen DIR` and set --tls-cert-file and --tls-key-file",
+			"pin", tlsfiles.Pin(config.Certificates[0].Leaf))
+	}
+	return config, err
 }

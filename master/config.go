@@ -72,8 +72,12 @@ type Config struct {
 	// Cache is CacheMemory or the URL of a Redis: redis://… or rediss://….
 	Cache string
 	// SigningKeyFile has the private key that signs the tokens for agents and the entries in
-	// Redis. If it is empty, neither is signed.
+	// Redis. If it is empty, SigningKeySecret is used. If that is empty too, neither is signed.
 	SigningKeyFile string
+	// SigningKeySecret names a Secret in the master's namespace that has this key, or is empty: the
+	// first master then creates the key and stores it. SigningKeyConfigMap names the ConfigMap in
+	// which its public key is published.
+	SigningKeySecret, SigningKeyConfigMap string
 	// RotationSigningKeyFiles have the private keys of masters that use another SigningKeyFile
 	// during a rotation. Their entries in Redis are accepted. They sign nothing.
 	RotationSigningKeyFiles []string
@@ -170,7 +174,8 @@ func (c *Config) Validate() error {
 	check(c.Auth == AuthNone || len(c.AllowedHosts) == 0, "--allowed-hosts requires --auth %s", AuthNone)
 	errs = append(errs, c.validateDialFlags())
 	check(c.Cache == CacheMemory || isRedis(c.Cache), "--cache must be %s or a URL that starts with redis:// or rediss://", CacheMemory)
-	check(c.SigningKeyFile != "" || len(c.RotationSigningKeyFiles) == 0, "--rotation-signing-key-file requires --signing-key-file: it adds accepted keys but does not sign")
+	check((c.SigningKeySecret == "") == (c.SigningKeyConfigMap == ""), "--signing-key-secret and --signing-key-configmap must be set together")
+	check(c.signs() || len(c.RotationSigningKeyFiles) == 0, "--rotation-signing-key-file requires --signing-key-file or --signing-key-secret: it adds accepted keys but does not sign")
 	check(c.History == 0 || c.History >= minHistory && c.History <= maxHistory,
 		"--history %s must be 0, which disables it, or from %s to %s", c.History, minHistory, maxHistory)
 	check(c.QueryMaxSamples > 0, "--query-max-samples %d must be greater than 0", c.QueryMaxSamples)
@@ -180,6 +185,9 @@ func (c *Config) Validate() error {
 	errs = append(errs, sink.Validate(c.Sinks))
 	return errors.Join(errs...)
 }
+
+// signs reports whether the master has a signing key.
+func (c *Config) signs() bool { return c.SigningKeyFile != "" || c.SigningKeySecret != "" }
 
 // plainHTTP reports whether clients are served without TLS.
 func (c *Config) plainHTTP() bool {
@@ -212,10 +220,10 @@ func (c *Config) warn() {
 	if c.DialProxy != "" {
 		c.Log.Warn("agents are dialed through a proxy (--dial-proxy), which decides which addresses can be reached: it has to refuse link-local addresses and metadata services", "proxy", c.DialProxy)
 	}
-	if c.SigningKeyFile == "" {
-		c.Log.Warn("agents are dialed without a token, so only those with --auth none accept: run `rollcall-master keygen PATH` and set --signing-key-file")
+	if !c.signs() {
+		c.Log.Warn("agents are dialed without a token, so only those with --auth none accept: set --signing-key-secret and --signing-key-configmap in a cluster, or run `rollcall-master keygen PATH` and set --signing-key-file")
 	}
-	if c.SigningKeyFile == "" && isRedis(c.Cache) {
-		c.Log.Warn("anyone who can write to Redis can forge the state of clusters, for up to their TTL: set --signing-key-file to sign what is stored in Redis")
+	if !c.signs() && isRedis(c.Cache) {
+		c.Log.Warn("anyone who can write to Redis can forge the state of clusters, for up to their TTL: set --signing-key-file or --signing-key-secret to sign what is stored in Redis")
 	}
 }

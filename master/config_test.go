@@ -61,7 +61,7 @@ func TestValidate(t *testing.T) {
 			t.Errorf("%s: got %v, want no error", tc.name, err)
 		case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
 			t.Errorf("%s: got %v, want %q", tc.name, err, tc.want)
-		case err != nil && strings.Contains(err.Error(), "secret"):
+		case err != nil && strings.Contains(err.Error(), "u:secret"):
 			t.Errorf("%s: got error %v, want it without the password", tc.name, err)
 		}
 	}

@@ -1,11 +1,9 @@
 package master
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -19,23 +17,19 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"rollcall.dev/rollcall/api/keysecret"
 	"rollcall.dev/rollcall/api/v1alpha1"
 )
 
 const (
 	// leaseName is the Lease of the leader election.
 	leaseName = "rollcall-master"
-	// defaultNamespace is the namespace of masters in config/master.
-	defaultNamespace = "rollcall-system"
 	// stopTimeout limits the shutdown of reconcilers and sessions.
 	stopTimeout = 8 * time.Second
 	// hubQPS and hubBurst limit requests to the hub. They are high enough to write the status of many
 	// clusters. The API server limits requests by its own priority and fairness.
 	hubQPS, hubBurst = 50, 100
 )
-
-// namespaceFile contains the namespace of a pod.
-const namespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 // restConfig returns the client configuration for the hub: that of the kubeconfig, else of the pod's
 // service account, else of $KUBECONFIG.
@@ -103,15 +97,7 @@ func (c *Config) leaseNamespace() string {
 	if c.LeaderElectionNamespace != "" {
 		return c.LeaderElectionNamespace
 	}
-	return podNamespace()
-}
-
-// podNamespace returns the namespace of this pod, or defaultNamespace outside of a cluster.
-func podNamespace() string {
-	if namespace, err := os.ReadFile(namespaceFile); err == nil {
-		return string(bytes.TrimSpace(namespace))
-	}
-	return defaultNamespace
+	return keysecret.PodNamespace()
 }
 
 // kubernetesLog returns a logger for Kubernetes libraries. It passes on warnings and errors only,

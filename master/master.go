@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
@@ -48,7 +49,11 @@ func Run(ctx context.Context, c Config) error {
 	}
 	c.warn()
 	metrics := prometheus.NewRegistry()
-	keys, err := c.signingKeys()
+	hub, err := c.restConfig()
+	if err != nil {
+		return err
+	}
+	keys, err := c.signingKeys(ctx, hub)
 	if err != nil {
 		return err
 	}
@@ -62,7 +67,7 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	m, err := c.assemble(ctx, store, keys, pool, auditLog, metrics)
+	m, err := c.assemble(ctx, hub, store, keys, pool, auditLog, metrics)
 	if err == nil {
 		err = whileAuditing(ctx, auditLog, func() error { return m.run(ctx, c) })
 	}
@@ -105,14 +110,12 @@ type components struct {
 	authenticator *access.Authenticator
 	// certificate is nil if the serving certificate is not signed by the shared CA.
 	certificate *servingcert.Source
+	// signingKey is nil if the signing key is not in a Secret.
+	signingKey *storedSigningKey
 }
 
 // assemble creates the components of a master. It does not start them.
-func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKeys, pool *budget.Pool, auditLog *audit.Log, metrics *prometheus.Registry) (*components, error) {
-	hubConfig, err := c.restConfig()
-	if err != nil {
-		return nil, err
-	}
+func (c *Config) assemble(ctx context.Context, hubConfig *rest.Config, store cache.Store, keys signingKeys, pool *budget.Pool, auditLog *audit.Log, metrics *prometheus.Registry) (*components, error) {
 	hub, lease, err := c.newManager(ctx, hubConfig)
 	if err != nil {
 		return nil, err
@@ -165,7 +168,7 @@ func (c *Config) assemble(ctx context.Context, store cache.Store, keys signingKe
 		Metrics:  metrics,
 		Log:      c.Log,
 	})
-	return &components{hub: hub, sessions: sessions, documents: documents, api: api, history: usageHistory, sinks: sinks, authenticator: authenticator, certificate: certificate}, nil
+	return &components{hub: hub, sessions: sessions, documents: documents, api: api, history: usageHistory, sinks: sinks, authenticator: authenticator, certificate: certificate, signingKey: keys.stored}, nil
 }
 
 // run runs all components. If one fails, the others are stopped.
@@ -197,6 +200,9 @@ func (m *components) run(ctx context.Context, c Config) error {
 	}
 	if m.certificate != nil {
 		all.Go(func() error { return m.certificate.Run(ctx) })
+	}
+	if m.signingKey != nil {
+		all.Go(func() error { return m.signingKey.run(ctx) })
 	}
 	return all.Wait()
 }

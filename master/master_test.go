@@ -21,6 +21,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"rollcall.dev/rollcall/api/keysecret"
 	"rollcall.dev/rollcall/api/tlsfiles"
 	"rollcall.dev/rollcall/test/flood"
 	"rollcall.dev/rollcall/test/kube"
@@ -45,7 +46,7 @@ func hub(t *testing.T) *kube.Cluster {
 	if out, err := cluster.Kubectl("wait", "--for=condition=Established", "crd", "clusteragents.rollcall.dev", "clusterstatuses.rollcall.dev"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: defaultNamespace}}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: keysecret.DefaultNamespace}}
 	if _, err := cluster.Client().CoreV1().Namespaces().Create(t.Context(), namespace, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
 		t.Fatal(err)
 	}
@@ -230,7 +231,7 @@ func TestLeaderFailover(t *testing.T) {
 	second.waitForStatus("/healthz", http.StatusOK)
 	for until := time.Now().Add(testTimeout); ; {
 		body := second.waitForStatus("/readyz", http.StatusServiceUnavailable)
-		if strings.Contains(body, "[-] leader: another replica leads") && strings.Contains(body, defaultNamespace+"/"+leaseName) {
+		if strings.Contains(body, "[-] leader: another replica leads") && strings.Contains(body, keysecret.DefaultNamespace+"/"+leaseName) {
 			break
 		}
 		if time.Now().After(until) {

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"net"
 
-	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 
 	"rollcall.dev/rollcall/api/connlimit"
+	"rollcall.dev/rollcall/api/keysecret"
 	"rollcall.dev/rollcall/api/tlsfiles"
 	"rollcall.dev/rollcall/master/servingcert"
 )
@@ -61,13 +61,13 @@ func (c *Config) newServingCertificate(hub *rest.Config) (*servingcert.Source, e
 	if c.TLSCertFile != "" || c.ServingCASecret == "" {
 		return nil, nil
 	}
-	core, err := typedcorev1.NewForConfig(rest.AddUserAgent(hub, "serving-certificate"))
+	namespace := keysecret.PodNamespace()
+	secrets, configMaps, err := keysecret.NewClients(hub, namespace)
 	if err != nil {
-		return nil, fmt.Errorf("create the client for the CA of the serving certificate: %w", err)
+		return nil, err
 	}
-	namespace := podNamespace()
 	return servingcert.New(servingcert.Config{
-		Secrets: core.Secrets(namespace), ConfigMaps: core.ConfigMaps(namespace), Namespace: namespace,
+		Secrets: secrets, ConfigMaps: configMaps, Namespace: namespace,
 		Secret: c.ServingCASecret, ConfigMap: c.ServingCAConfigMap,
 		Hosts: servingcert.Hosts(certificateName, namespace, c.ServingCertNames...), Log: c.Log,
 	}), nil

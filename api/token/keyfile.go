@@ -33,32 +33,42 @@ func GenerateKey() (ed25519.PrivateKey, error) {
 // path.pub, readable by all. It does not overwrite files, since agents would refuse a master with
 // a new key.
 func WriteKeyPair(path string, key ed25519.PrivateKey) error {
-	private, err := x509.MarshalPKCS8PrivateKey(key)
+	private, public, err := EncodeKeyPair(key)
 	if err != nil {
-		return fmt.Errorf("encode signing key: %w", err)
-	}
-	public, err := x509.MarshalPKIXPublicKey(key.Public())
-	if err != nil {
-		return fmt.Errorf("encode public key: %w", err)
+		return err
 	}
 	if _, err := os.Lstat(path + publicSuffix); err == nil {
 		return fmt.Errorf("write key pair: %s: %w", path+publicSuffix, fs.ErrExist)
 	}
-	if err := create(path, pemPrivate, private, 0o600); err != nil {
+	if err := create(path, private, 0o600); err != nil {
 		return err
 	}
-	if err := create(path+publicSuffix, pemPublic, public, 0o644); err != nil {
+	if err := create(path+publicSuffix, public, 0o644); err != nil {
 		return errors.Join(err, os.Remove(path))
 	}
 	return nil
 }
 
-func create(path, kind string, der []byte, mode fs.FileMode) error {
+// EncodeKeyPair returns a signing key and its public key in PEM, as WriteKeyPair writes them.
+func EncodeKeyPair(key ed25519.PrivateKey) (private, public []byte, err error) {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, nil, fmt.Errorf("encode signing key: %w", err)
+	}
+	publicDER, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return nil, nil, fmt.Errorf("encode public key: %w", err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: pemPrivate, Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: pemPublic, Bytes: publicDER}), nil
+}
+
+func create(path string, content []byte, mode fs.FileMode) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode) //nolint:gosec // the user of keygen chooses the path
 	if err != nil {
 		return fmt.Errorf("write key pair: %w", err)
 	}
-	if err := errors.Join(pem.Encode(f, &pem.Block{Type: kind, Bytes: der}), f.Close()); err != nil {
+	_, err = f.Write(content)
+	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("write key pair: %w", err)
 	}
 	return nil
@@ -70,17 +80,18 @@ func ReadPrivateKey(path string) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read signing key: %w", err)
 	}
-	key, err := parsePrivateKey(data)
+	key, err := ParsePrivateKey(data)
 	if err != nil {
 		return nil, fmt.Errorf("read signing key: %s: %w", path, err)
 	}
 	return key, nil
 }
 
-func parsePrivateKey(data []byte) (ed25519.PrivateKey, error) {
+// ParsePrivateKey returns the signing key in PEM.
+func ParsePrivateKey(data []byte) (ed25519.PrivateKey, error) {
 	block, _ := pem.Decode(data)
 	if block == nil || block.Type != pemPrivate {
-		return nil, fmt.Errorf("the file has no PEM block %q", pemPrivate)
+		return nil, fmt.Errorf("there is no PEM block %q", pemPrivate)
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
@@ -88,7 +99,7 @@ func parsePrivateKey(data []byte) (ed25519.PrivateKey, error) {
 	}
 	key, ok := parsed.(ed25519.PrivateKey)
 	if !ok {
-		return nil, fmt.Errorf("the file has a %T, want an Ed25519 key", parsed)
+		return nil, fmt.Errorf("it is a %T, want an Ed25519 key", parsed)
 	}
 	return key, nil
 }

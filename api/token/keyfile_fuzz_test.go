@@ -41,7 +41,7 @@ func FuzzPrivateKey(f *testing.F) {
 	f.Add(public)
 	f.Fuzz(func(t *testing.T, file []byte) {
 		checkMemory(t, len(file), func() {
-			if key, err := parsePrivateKey(file); err == nil && len(key) != ed25519.PrivateKeySize {
+			if key, err := ParsePrivateKey(file); err == nil && len(key) != ed25519.PrivateKeySize {
 				t.Errorf("a key of %d bytes", len(key))
 			}
 		})

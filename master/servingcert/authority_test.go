@@ -20,9 +20,9 @@ func TestCARenewalOverlaps(t *testing.T) {
 		signers := map[string]bool{}
 		const week = 7 * 24 * time.Hour
 		for n := range 25 * 52 {
-			regular.reconcile(t.Context())
+			regular.loop.Once(t.Context())
 			if n%2 == 0 {
-				late.reconcile(t.Context()) // the hub is not reachable for it every other week
+				late.loop.Once(t.Context()) // the hub is not reachable for it every other week
 			}
 			bundles = append(bundles, h.published())
 			if n := strings.Count(h.published(), "BEGIN CERTIFICATE"); n > 2 {
@@ -47,11 +47,11 @@ func TestCARenewalOverlaps(t *testing.T) {
 func TestExpiredCAIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newFakeHub(t)
-		h.replica().reconcile(t.Context())
+		h.replica().loop.Once(t.Context())
 		for _, off := range []time.Duration{11 * 365 * 24 * time.Hour, 10*365*24*time.Hour - time.Hour, 20 * 24 * time.Hour} {
 			<-time.After(off)
 			s := h.replica()
-			s.reconcile(t.Context())
+			s.loop.Once(t.Context())
 			if err := trusts(h.published(), served(t, s)); err != nil {
 				t.Errorf("after %s: got error %v, want none", off, err)
 			}
@@ -62,11 +62,11 @@ func TestExpiredCAIsReplaced(t *testing.T) {
 func TestForeignSecretIsNotOverwritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newFakeHub(t)
-		h.replica().reconcile(t.Context())
+		h.replica().loop.Once(t.Context())
 		good := h.secret().Data
 		<-time.After(time.Hour)
 		h.put(nil)
-		h.replica().reconcile(t.Context())
+		h.replica().loop.Once(t.Context())
 		other := h.secret().Data
 		foreign, err := foreignCA()
 		if err != nil {
@@ -87,7 +87,7 @@ func TestForeignSecretIsNotOverwritten(t *testing.T) {
 			h.put(data)
 			h.log.Reset()
 			s := h.replica()
-			s.reconcile(t.Context())
+			s.loop.Once(t.Context())
 			if err := s.Ready(); err == nil || !strings.Contains(err.Error(), "Secret rollcall-system/rollcall-master-ca") {
 				t.Errorf("%s: got readiness %v, want an error with the Secret", want, err)
 			}

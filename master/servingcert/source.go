@@ -10,26 +10,15 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
-	"k8s.io/client-go/util/retry"
-)
 
-const (
-	// syncPeriod is the time between two reconciliations. retryPeriod replaces it until there is a
-	// certificate.
-	syncPeriod  = time.Minute
-	retryPeriod = 2 * time.Second
-	// syncTimeout limits the requests of one reconciliation.
-	syncTimeout = 15 * time.Second
+	"rollcall.dev/rollcall/api/keysecret"
 )
 
 // Config configures a Source.
 type Config struct {
 	// Secrets and ConfigMaps are clients for the objects in Namespace.
-	Secrets    typedcorev1.SecretInterface
-	ConfigMaps typedcorev1.ConfigMapInterface
+	Secrets    keysecret.Client[*corev1.Secret]
+	ConfigMaps keysecret.Client[*corev1.ConfigMap]
 	// Namespace is used in messages.
 	Namespace string
 	// Secret and ConfigMap name the objects; see the package's documentation.
@@ -42,34 +31,32 @@ type Config struct {
 // Source provides a serving certificate that Run keeps up to date. Its methods may be called
 // concurrently.
 type Source struct {
-	config Config
+	config  Config
+	objects keysecret.Objects
+	loop    keysecret.Loop
 
 	mu          sync.Mutex
 	authorities []authority      // as last read or created
 	pair        *tls.Certificate // nil until the first certificate is signed
 	issuer      authority        // the CA that signed pair
-	err         error            // the error of the last reconciliation
+	err         error            // the error of the last synchronization
 }
 
 // New returns a Source that has no certificate until Run is called.
-func New(c Config) *Source { return &Source{config: c} }
+func New(c Config) *Source {
+	s := &Source{config: c}
+	s.objects = keysecret.Objects{
+		Secrets: c.Secrets, ConfigMaps: c.ConfigMaps, Namespace: c.Namespace, Secret: c.Secret, ConfigMap: c.ConfigMap,
+		Content: "a CA of the masters", Process: "master", Tree: "config/master", Role: "rollcall-master-serving-ca of config/rbac/master",
+		Files: "--tls-cert-file and --tls-key-file",
+	}
+	s.loop = keysecret.Loop{Sync: s.sync, Ready: s.Ready, Log: c.Log, Message: "cannot update the serving certificate or its CA"}
+	return s
+}
 
 // Run keeps the CA, the ConfigMap and the certificate up to date until ctx ends. It logs errors and
 // tries again. The current certificate stays in use, and is renewed, meanwhile.
-func (s *Source) Run(ctx context.Context) error {
-	for {
-		s.reconcile(ctx)
-		wait := syncPeriod
-		if s.Ready() != nil {
-			wait = retryPeriod
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(wait):
-		}
-	}
-}
+func (s *Source) Run(ctx context.Context) error { return s.loop.Run(ctx) }
 
 // GetCertificate implements tls.Config.GetCertificate.
 func (s *Source) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
@@ -95,23 +82,47 @@ func (s *Source) Ready() error {
 	return fmt.Errorf("there is no serving certificate, as its CA in the Secret %s/%s is not available; the log of this master has the reason", s.config.Namespace, s.config.Secret)
 }
 
-// reconcile reads or creates the CA, publishes it, and renews the certificate if needed.
-func (s *Source) reconcile(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
-	defer cancel()
-	all, err := s.sync(ctx)
+// sync reads or creates the CA, publishes it, and renews the certificate if needed.
+func (s *Source) sync(ctx context.Context) error {
+	var all []authority
+	created := false
+	err := s.objects.Sync(ctx, func(data map[string][]byte) (changed map[string][]byte, public map[string]string, err error) {
+		all, changed, err = fill(data, time.Now())
+		created = len(changed) > 0
+		if err != nil {
+			return nil, nil, err
+		}
+		certs, err := bundle(all)
+		return changed, map[string]string{caCertKey: string(certs)}, err
+	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err == nil {
 		s.authorities = all
+		if created {
+			newest := all[len(all)-1].cert
+			s.config.Log.Info("created a CA for the serving certificates of all masters", "secret", s.config.Namespace+"/"+s.config.Secret,
+				"ca", newest.Subject.CommonName, "until", newest.NotAfter)
+		}
 	}
 	if len(s.authorities) > 0 {
 		err = errors.Join(err, s.renewLocked(time.Now()))
 	}
-	if err != nil && (s.err == nil || s.err.Error() != err.Error()) && !errors.Is(err, context.Canceled) {
-		s.config.Log.Error("cannot update the serving certificate or its CA", "error", err)
-	}
 	s.err = err
+	return err
+}
+
+// fill returns the CAs that should exist, and the data to store if they differ from those in the data of the Secret.
+func fill(data map[string][]byte, now time.Time) (desired []authority, changed map[string][]byte, err error) {
+	existing, err := parse(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	desired, differ, err := plan(existing, now)
+	if err == nil && differ {
+		changed, err = encode(desired)
+	}
+	return desired, changed, err
 }
 
 // renewLocked signs a certificate if there is none, if two thirds of its lifetime have passed, or if
@@ -132,86 +143,6 @@ func (s *Source) renewLocked(now time.Time) error {
 	s.config.Log.Info("serving with a certificate signed by the masters' CA", "ca", issuer.cert.Subject.CommonName, "until", pair.Leaf.NotAfter,
 		"published", s.config.Namespace+"/"+s.config.ConfigMap)
 	return nil
-}
-
-// sync returns the CAs after it has updated the Secret and the ConfigMap. It retries if another
-// replica updated one of them concurrently.
-func (s *Source) sync(ctx context.Context) (all []authority, err error) {
-	err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
-		all, err = s.syncOnce(ctx)
-		return err
-	})
-	return all, err
-}
-
-// syncOnce creates missing CAs in the Secret and publishes all CAs in the ConfigMap. It reads the
-// ConfigMap first, so that its update conflicts if a replica that has read a newer Secret was faster.
-func (s *Source) syncOnce(ctx context.Context) ([]authority, error) {
-	published, err := s.config.ConfigMaps.Get(ctx, s.config.ConfigMap, metav1.GetOptions{})
-	if err != nil {
-		return nil, s.explain("ConfigMap", s.config.ConfigMap, err)
-	}
-	secret, err := s.config.Secrets.Get(ctx, s.config.Secret, metav1.GetOptions{})
-	if err != nil {
-		return nil, s.explain("Secret", s.config.Secret, err)
-	}
-	all, err := s.fillSecret(ctx, secret)
-	if err != nil {
-		return nil, err
-	}
-	content, err := bundle(all)
-	if err != nil {
-		return nil, err
-	}
-	if published.Data[caCertKey] == string(content) {
-		return all, nil
-	}
-	published = published.DeepCopy()
-	if published.Data == nil {
-		published.Data = map[string]string{}
-	}
-	published.Data[caCertKey] = string(content)
-	_, err = s.config.ConfigMaps.Update(ctx, published, metav1.UpdateOptions{})
-	return all, s.explain("ConfigMap", s.config.ConfigMap, err)
-}
-
-// fillSecret returns the CAs of the Secret. It updates the Secret if a CA is missing or has expired.
-func (s *Source) fillSecret(ctx context.Context, secret *corev1.Secret) ([]authority, error) {
-	existing, err := parse(secret.Data)
-	if err != nil {
-		return nil, fmt.Errorf("the Secret %[1]s/%[2]s does not contain a CA of the masters: %[3]w. It is not overwritten: if its content is not needed, have a new CA created by `kubectl -n %[1]s patch secret %[2]s --type=merge -p '{\"data\":null}'`",
-			s.config.Namespace, s.config.Secret, err)
-	}
-	desired, changed, err := plan(existing, time.Now())
-	if err != nil || !changed {
-		return desired, err
-	}
-	data, err := encode(desired)
-	if err != nil {
-		return nil, err
-	}
-	secret = secret.DeepCopy()
-	secret.Data = data
-	if _, err := s.config.Secrets.Update(ctx, secret, metav1.UpdateOptions{}); err != nil {
-		return nil, s.explain("Secret", s.config.Secret, err)
-	}
-	s.config.Log.Info("created a CA for the serving certificates of all masters", "secret", s.config.Namespace+"/"+s.config.Secret,
-		"ca", desired[len(desired)-1].cert.Subject.CommonName, "until", desired[len(desired)-1].cert.NotAfter)
-	return desired, nil
-}
-
-// explain adds to an error of the hub what to do about it. Conflicts stay detectable.
-func (s *Source) explain(kind, name string, err error) error {
-	object := fmt.Sprintf("the %s %s/%s", kind, s.config.Namespace, name)
-	switch {
-	case err == nil:
-		return nil
-	case apierrors.IsNotFound(err):
-		return fmt.Errorf("%s does not exist: apply config/master, which creates it empty, or set --tls-cert-file and --tls-key-file: %w", object, err)
-	case apierrors.IsForbidden(err):
-		return fmt.Errorf("the master needs get and update on %s, which the Role rollcall-master-serving-ca of config/rbac/master grants: %w", object, err)
-	}
-	return fmt.Errorf("read or write %s: %w", object, err)
 }
 
 // TLSConfig returns a configuration of TLS 1.2 or newer that serves the certificate.

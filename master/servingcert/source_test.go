@@ -19,8 +19,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/fake"
-	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	clienttesting "k8s.io/client-go/testing"
+
+	"rollcall.dev/rollcall/api/keysecret"
 )
 
 const (
@@ -117,7 +118,7 @@ func TestReplicasShareOneCA(t *testing.T) {
 			t.Error("got a certificate before Run, want an error")
 		}
 		for _, s := range all {
-			s.reconcile(t.Context())
+			s.loop.Once(t.Context())
 			if err := s.Ready(); err != nil {
 				t.Error(err)
 			}
@@ -149,7 +150,7 @@ func TestReplicasShareOneCA(t *testing.T) {
 
 // racingSecrets lets another replica update the Secret before the first update, which then conflicts.
 type racingSecrets struct {
-	typedcorev1.SecretInterface
+	keysecret.Client[*corev1.Secret]
 	other func()
 }
 
@@ -159,7 +160,7 @@ func (r *racingSecrets) Update(ctx context.Context, secret *corev1.Secret, optio
 		other()
 		return nil, apierrors.NewConflict(schema.GroupResource{Resource: "secrets"}, secret.Name, errors.New("another replica was faster"))
 	}
-	return r.SecretInterface.Update(ctx, secret, options)
+	return r.Client.Update(ctx, secret, options)
 }
 
 // TestConcurrentReplicasAgreeOnOneCA lets another replica update the Secret between the read and the
@@ -168,8 +169,8 @@ func TestConcurrentReplicasAgreeOnOneCA(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newFakeHub(t)
 		first, second := h.replica(), h.replica()
-		second.config.Secrets = &racingSecrets{SecretInterface: second.config.Secrets, other: func() { first.reconcile(t.Context()) }}
-		second.reconcile(t.Context())
+		second.objects.Secrets = &racingSecrets{Client: second.objects.Secrets, other: func() { first.loop.Once(t.Context()) }}
+		second.loop.Once(t.Context())
 		if !first.issuer.cert.Equal(second.issuer.cert) {
 			t.Errorf("got the CAs %s and %s, want the same", first.issuer.cert.Subject, second.issuer.cert.Subject)
 		}
@@ -185,15 +186,15 @@ func TestCertificateRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newFakeHub(t)
 		s := h.replica()
-		s.reconcile(t.Context())
+		s.loop.Once(t.Context())
 		first := served(t, s)
 		<-time.After(leafLifetime*2/3 - time.Second)
-		s.reconcile(t.Context())
+		s.loop.Once(t.Context())
 		if !served(t, s).Equal(first) {
 			t.Error("got a new certificate before two thirds of its lifetime")
 		}
 		<-time.After(time.Second)
-		s.reconcile(t.Context())
+		s.loop.Once(t.Context())
 		second := served(t, s)
 		if second.Equal(first) || second.NotAfter != first.NotAfter.Add(leafLifetime*2/3) {
 			t.Errorf("got NotAfter %s, want %s", second.NotAfter, first.NotAfter.Add(leafLifetime*2/3))
@@ -203,7 +204,7 @@ func TestCertificateRenewal(t *testing.T) {
 		h.failRequests("*", "*", unavailable)
 		for range 21 {
 			<-time.After(24 * time.Hour)
-			s.reconcile(t.Context())
+			s.loop.Once(t.Context())
 		}
 		if err := trusts(bundle, served(t, s)); err != nil || served(t, s).Equal(second) {
 			t.Errorf("while the hub was unavailable: got error %v, renewed %v; want a new certificate", err, !served(t, s).Equal(second))
@@ -230,7 +231,7 @@ func TestRunReconcilesEachMinute(t *testing.T) {
 		if _, err := h.hub.CoreV1().ConfigMaps(namespace).Update(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: object}}, metav1.UpdateOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		<-time.After(syncPeriod)
+		<-time.After(keysecret.Period)
 		synctest.Wait()
 		if got := h.published(); got != want {
 			t.Errorf("got %q published, want the certificates of before", got)
@@ -246,16 +247,16 @@ func TestCertificateSurvivesInvalidSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newFakeHub(t)
 		s := h.replica()
-		s.reconcile(t.Context())
+		s.loop.Once(t.Context())
 		before, bundle := served(t, s), h.published()
 		h.put(map[string][]byte{"x": {1}})
-		s.reconcile(t.Context())
+		s.loop.Once(t.Context())
 		if !served(t, s).Equal(before) || h.published() != bundle || s.Ready() != nil {
 			t.Error("got another certificate, or none, want the same")
 		}
 		// An emptied Secret is filled with another CA, which signs at once.
 		h.put(nil)
-		s.reconcile(t.Context())
+		s.loop.Once(t.Context())
 		if h.published() == bundle {
 			t.Error("got the same CA, want another one")
 		}
@@ -269,13 +270,13 @@ func TestChangedConfigMapIsRestored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newFakeHub(t)
 		s := h.replica()
-		s.reconcile(t.Context())
+		s.loop.Once(t.Context())
 		want := h.published()
 		changed := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: object}, Data: map[string]string{caCertKey: "mine", "other": "stays"}}
 		if _, err := h.hub.CoreV1().ConfigMaps(namespace).Update(t.Context(), changed, metav1.UpdateOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		s.reconcile(t.Context())
+		s.loop.Once(t.Context())
 		published, err := h.hub.CoreV1().ConfigMaps(namespace).Get(t.Context(), object, metav1.GetOptions{})
 		if err != nil || published.Data[caCertKey] != want || published.Data["other"] != "stays" {
 			t.Errorf("got %v, error %v; want ca.crt restored and the other key kept", published.Data, err)
@@ -305,7 +306,7 @@ func TestHubErrorsSayWhatToDo(t *testing.T) {
 			h := newFakeHub(t)
 			prepare(h)
 			s := h.replica()
-			s.reconcile(t.Context())
+			s.loop.Once(t.Context())
 			if s.Ready() == nil || !strings.Contains(h.log.String(), want) {
 				t.Errorf("got readiness %v and log\n%s\nwant %s", s.Ready(), &h.log, want)
 			}
@@ -327,7 +328,7 @@ func TestReplicaWaitsForHub(t *testing.T) {
 			t.Errorf("got readiness %v, want an error without that of the hub", err)
 		}
 		available()
-		<-time.After(retryPeriod)
+		<-time.After(keysecret.RetryPeriod)
 		synctest.Wait()
 		if err := trusts(h.published(), served(t, s)); err != nil {
 			t.Error(err)
@@ -342,7 +343,7 @@ func TestReplicaWaitsForHub(t *testing.T) {
 func TestClientsVerifyTheServer(t *testing.T) {
 	h := newFakeHub(t)
 	s := h.replica()
-	s.reconcile(t.Context())
+	s.loop.Once(t.Context())
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", s.TLSConfig())
 	if err != nil {
 		t.Fatal(err)

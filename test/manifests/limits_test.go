@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -87,7 +86,7 @@ func (env *nodeEnvironment) kubectlInNamespace(args ...string) string {
 }
 
 // build builds the images of a release and imports them.
-func (env *nodeEnvironment) build() *stack.Images {
+func (env *nodeEnvironment) build() {
 	env.t.Helper()
 	images, err := stack.BuildImages(env.t.Context(), filepath.Join(env.dir, "images"))
 	if err != nil {
@@ -98,33 +97,13 @@ func (env *nodeEnvironment) build() *stack.Images {
 			env.t.Fatal(err)
 		}
 	}
-	return images
-}
-
-// run runs a program and returns its output.
-func (env *nodeEnvironment) run(program string, args ...string) string {
-	env.t.Helper()
-	cmd := exec.Command(program, args...)
-	cmd.Dir = env.dir
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		env.t.Fatalf("%s: %v\n%s", program, err, out)
-	}
-	return strings.TrimSpace(string(out))
 }
 
 // install follows the README, except that it sets the name of the cluster only after the agent has failed
-// without it.
+// without it. The agent reads the public key that the master of the same namespace publishes.
 func (env *nodeEnvironment) install() {
 	env.t.Helper()
-	images := env.build()
-	file := func(name string) string { return filepath.Join(env.dir, name) }
-	env.run(images.Executable("rollcall-master"), "keygen", "signing.key")
-	pin := env.run(images.Executable("rollcall-agent"), "certgen", "tls")
-	env.kubectl("apply", "-f", filepath.Join(repository, "config/master/namespace.yaml"))
-	env.kubectlInNamespace("create", "secret", "generic", "rollcall-master-signing-key", "--from-file="+file("signing.key"))
-	env.kubectlInNamespace("create", "secret", "tls", "rollcall-agent-tls", "--cert="+file("tls/tls.crt"), "--key="+file("tls/tls.key"))
-	env.kubectlInNamespace("create", "configmap", "rollcall-master-public-key", "--from-file="+file("signing.key.pub"))
+	env.build()
 	env.kubectl("apply", "-k", filepath.Join(repository, "config/master"))
 	env.kubectl("apply", "-k", filepath.Join(repository, "config/agent"))
 	env.waitNameError()
@@ -135,6 +114,7 @@ func (env *nodeEnvironment) install() {
 	}
 	env.master, env.agent = env.address("rollcall-master", 8443), env.address("rollcall-agent", 7443)
 	address := env.kubectlInNamespace("get", "service", "rollcall-agent", "-o", "jsonpath={.spec.clusterIP}")
+	pin := env.kubectlInNamespace("get", "configmap", "rollcall-agent-pin", "-o", "jsonpath={.data.pin}")
 	registration := fmt.Sprintf("apiVersion: rollcall.dev/v1alpha1\nkind: ClusterAgent\nmetadata: {name: %s}\nspec: {endpoint: 'wss://%s:7443', tls: {pinnedSHA256: [%s]}}\n", cluster, address, pin)
 	if out, err := env.node.Cluster.KubectlInput(registration, "apply", "-f", "-"); err != nil {
 		env.t.Fatalf("%v\n%s", err, out)

@@ -260,30 +260,68 @@ func TestRightsAreNarrow(t *testing.T) {
 			if !slices.Contains(rule.Resources, "secrets") && !slices.Contains(rule.Resources, "configmaps") {
 				continue
 			}
-			verbs := map[string][]string{"rollcall-master-serving-ca": {"get", "update"}, "rollcall-master-ca-reader": {"get"}}[name]
-			if !slices.Equal(rule.Verbs, verbs) || !slices.Equal(rule.ResourceNames, []string{"rollcall-master-ca"}) {
-				t.Errorf("%s: got %v on %v %v, want %v on rollcall-master-ca", name, rule.Verbs, rule.Resources, rule.ResourceNames, verbs)
+			want, known := ownObjects[name]
+			if !known || !slices.Equal(rule.Verbs, want.verbs) || len(rule.ResourceNames) != 1 {
+				t.Errorf("%s: got %v on %v %v, want only roles for a key of the own process, with one name per rule", name, rule.Verbs, rule.Resources, rule.ResourceNames)
+				continue
 			}
-			if name == "rollcall-master-ca-reader" && !slices.Equal(rule.Resources, []string{"configmaps"}) {
-				t.Errorf("all users may read %v, want the ConfigMap only", rule.Resources)
+			for _, resource := range rule.Resources {
+				if !slices.Contains(want.objects, resource+" "+rule.ResourceNames[0]) {
+					t.Errorf("%s: got %v on %s %v, want only %v", name, rule.Verbs, resource, rule.ResourceNames, want.objects)
+				}
 			}
 		}
 	}
 }
 
-func TestTheCAIsShippedEmpty(t *testing.T) {
-	master := render(t, filepath.Join(repository, "config/master"))
-	secrets, maps := objects[corev1.Secret](t, master, "Secret"), objects[corev1.ConfigMap](t, master, "ConfigMap")
-	if len(secrets) != 1 || secrets[0].Name != "rollcall-master-ca" || secrets[0].Data != nil || secrets[0].StringData != nil {
-		t.Errorf("got Secrets %+v, want rollcall-master-ca without data", secrets)
-	}
-	if len(maps) != 1 || maps[0].Name != "rollcall-master-ca" || maps[0].Data != nil {
-		t.Errorf("got ConfigMaps %+v, want rollcall-master-ca without data", maps)
-	}
-	args := masterArgs(t)
-	for _, want := range []string{"--serving-ca-secret=rollcall-master-ca", "--serving-ca-configmap=rollcall-master-ca", "--serving-cert-names=$(POD_IPS)"} {
-		if !slices.Contains(args, want) {
-			t.Errorf("got args %q, want %s", args, want)
+// ownObjects lists the only rights on Secrets and ConfigMaps that the trees grant, by role.
+var ownObjects = map[string]struct{ verbs, objects []string }{
+	"rollcall-master-serving-ca":  {[]string{"get", "update"}, []string{"secrets rollcall-master-ca", "configmaps rollcall-master-ca"}},
+	"rollcall-master-ca-reader":   {[]string{"get"}, []string{"configmaps rollcall-master-ca"}},
+	"rollcall-master-signing-key": {[]string{"get", "update"}, []string{"secrets rollcall-master-signing-key", "configmaps rollcall-master-public-key"}},
+	"rollcall-agent-key":          {[]string{"get", "update"}, []string{"secrets rollcall-agent-tls", "configmaps rollcall-agent-pin"}},
+}
+
+// TestKeysAreShippedEmpty checks that the processes make all keys: their objects have no data, so that applying a tree
+// again keeps what the processes have stored.
+func TestKeysAreShippedEmpty(t *testing.T) {
+	for tree, want := range map[string]struct{ objects, args []string }{
+		"config/master": {
+			[]string{"Secret rollcall-master-ca", "Secret rollcall-master-signing-key", "ConfigMap rollcall-master-ca", "ConfigMap rollcall-master-public-key"},
+			[]string{
+				"--serving-ca-secret=rollcall-master-ca", "--serving-ca-configmap=rollcall-master-ca", "--serving-cert-names=$(POD_IPS)",
+				"--signing-key-secret=rollcall-master-signing-key", "--signing-key-configmap=rollcall-master-public-key",
+			},
+		},
+		"config/agent": {
+			[]string{"Secret rollcall-agent-tls", "ConfigMap rollcall-agent-pin"},
+			[]string{"--tls-secret=rollcall-agent-tls", "--tls-pin-configmap=rollcall-agent-pin"},
+		},
+	} {
+		r := render(t, filepath.Join(repository, tree))
+		var got []string
+		for _, s := range objects[corev1.Secret](t, r, "Secret") {
+			got = append(got, "Secret "+s.Name)
+			if s.Data != nil || s.StringData != nil {
+				t.Errorf("%s: Secret %s has data, want none", tree, s.Name)
+			}
+		}
+		for _, m := range objects[corev1.ConfigMap](t, r, "ConfigMap") {
+			got = append(got, "ConfigMap "+m.Name)
+			if m.Data != nil {
+				t.Errorf("%s: ConfigMap %s has data, want none", tree, m.Name)
+			}
+		}
+		slices.Sort(got)
+		slices.Sort(want.objects)
+		if !slices.Equal(got, want.objects) {
+			t.Errorf("%s: got %q, want %q", tree, got, want.objects)
+		}
+		args := objects[appsv1.Deployment](t, r, "Deployment")[0].Spec.Template.Spec.Containers[0].Args
+		for _, arg := range want.args {
+			if !slices.Contains(args, arg) {
+				t.Errorf("%s: got args %q, want %s", tree, args, arg)
+			}
 		}
 	}
 }
@@ -296,8 +334,8 @@ func masterArgs(t *testing.T) []string {
 
 func TestClusterHasNoNameByDefault(t *testing.T) {
 	agent := render(t, filepath.Join(repository, "config/agent"))
-	if maps := objects[corev1.ConfigMap](t, agent, "ConfigMap"); len(maps) != 0 {
-		t.Errorf("got ConfigMaps %+v, want none, since the installer sets the name", maps)
+	if maps := objects[corev1.ConfigMap](t, agent, "ConfigMap"); slices.ContainsFunc(maps, func(m corev1.ConfigMap) bool { return m.Name == "rollcall-agent" }) {
+		t.Errorf("got ConfigMaps %+v, want none with the name, which the installer sets", maps)
 	}
 	container := objects[appsv1.Deployment](t, agent, "Deployment")[0].Spec.Template.Spec.Containers[0]
 	if !slices.Contains(container.Args, "--cluster-name=$(CLUSTER_NAME)") || container.Env[0].Name != "CLUSTER_NAME" || container.Env[0].Value != "" {
@@ -317,7 +355,7 @@ resources: [CONFIG/agent]
 configMapGenerator:
 - {name: rollcall-agent, namespace: rollcall-system, literals: [cluster-name=prod-eu]}
 `)
-	maps := objects[corev1.ConfigMap](t, agent, "ConfigMap")
+	maps := slices.DeleteFunc(objects[corev1.ConfigMap](t, agent, "ConfigMap"), func(m corev1.ConfigMap) bool { return m.Data == nil })
 	if len(maps) != 1 || maps[0].Data["cluster-name"] != "prod-eu" {
 		t.Fatalf("got ConfigMaps %+v, want one with the name", maps)
 	}
@@ -349,13 +387,15 @@ func TestCertManagerReplacesTheMastersCA(t *testing.T) {
 	if !slices.Contains(spec.DNSNames, "rollcall-master.rollcall-system.svc") || !slices.Contains(spec.Usages, "server auth") {
 		t.Errorf("got Certificate %+v, want one for a server with the name of the Service", spec)
 	}
-	if secrets, maps := objects[corev1.Secret](t, r, "Secret"), objects[corev1.ConfigMap](t, r, "ConfigMap"); len(secrets)+len(maps) > 0 {
-		t.Errorf("got %v and %v, want no CA of the masters", secrets, maps)
+	for _, o := range r.Resources() {
+		if o.GetName() == "rollcall-master-ca" {
+			t.Errorf("got the %s %s, want no CA of the masters", o.GetKind(), o.GetName())
+		}
 	}
 	for _, role := range objects[rbacv1.Role](t, r, "Role") {
 		for _, rule := range role.Rules {
-			if slices.Contains(rule.Resources, "secrets") {
-				t.Errorf("%s still grants %v on secrets", role.Name, rule.Verbs)
+			if slices.Contains(rule.ResourceNames, "rollcall-master-ca") {
+				t.Errorf("%s still grants %v on the CA", role.Name, rule.Verbs)
 			}
 		}
 	}

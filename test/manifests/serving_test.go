@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -12,8 +13,11 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"rollcall.dev/rollcall/api/tlsfiles"
+	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/test/kube"
 	"rollcall.dev/rollcall/test/proc"
 	"rollcall.dev/rollcall/test/stack"
@@ -22,6 +26,7 @@ import (
 const (
 	timeout    = 2 * time.Minute
 	ca         = "rollcall-master-ca"
+	signingKey = "rollcall-master-signing-key"
 	service    = "rollcall-master.rollcall-system.svc"
 	masterUser = "system:serviceaccount:" + stack.Namespace + ":rollcall-master"
 )
@@ -82,8 +87,6 @@ func (env *environment) start(name string, flags ...string) *replica {
 			arg = "--listen=" + r.address
 		case "--health-listen":
 			arg = "--health-listen=127.0.0.1:0"
-		case "--signing-key-file":
-			arg = "--signing-key-file=" + env.stack.SigningKey()
 		case "--serving-cert-names":
 			arg = "--serving-cert-names=203.0.113.9,2001:db8::9"
 		}
@@ -155,6 +158,7 @@ func TestReplicasRaceToMakeOneCAWithTheShippedRights(t *testing.T) {
 		t.Errorf("the Secret's certificate differs from the published one: %v", err)
 	}
 
+	t.Run("masters publish the public half of their signing key", func(t *testing.T) { env.checkSigningKey() })
 	t.Run("a restarted master uses the same CA", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), timeout)
 		defer cancel()
@@ -174,13 +178,112 @@ func TestReplicasRaceToMakeOneCAWithTheShippedRights(t *testing.T) {
 		if err != nil || string(again.Data["ca.key"]) != string(secret.Data["ca.key"]) {
 			t.Errorf("the key in the Secret has changed: %v", err)
 		}
+		env.checkSigningKey()
 	})
 	t.Run("a caller with a token gets a response from a verified master", func(t *testing.T) {
 		kube.Eventually(t, timeout, func() error { return env.checkLeader(replicas, bundle) })
 	})
 	t.Run("the plugin verifies a master with the commands of docs/KUBECTL.md", func(t *testing.T) { env.checkPlugin(env.start("plain", "--leader-elect=false")) })
 	t.Run("tokens can be limited to the master", func(t *testing.T) { env.checkNarrowToken(bundle) })
+	t.Run("an agent makes its key with the shipped rights", func(t *testing.T) { env.checkAgentKey() })
 	t.Run("the shipped rights suffice, and masters request nothing else", func(t *testing.T) { env.checkAuditLog(replicas) })
+}
+
+// checkSigningKey checks that the Secret has a signing key, and that the ConfigMap has its public key and nothing else.
+func (env *environment) checkSigningKey() {
+	env.t.Helper()
+	core := env.hub.Client().CoreV1()
+	secret, err := core.Secrets(stack.Namespace).Get(env.t.Context(), signingKey, metav1.GetOptions{})
+	if err != nil {
+		env.t.Fatal(err)
+	}
+	key, err := token.ParsePrivateKey(secret.Data["signing.key"])
+	if err != nil {
+		env.t.Fatal(err)
+	}
+	_, public, err := token.EncodeKeyPair(key)
+	if err != nil {
+		env.t.Fatal(err)
+	}
+	published, err := core.ConfigMaps(stack.Namespace).Get(env.t.Context(), "rollcall-master-public-key", metav1.GetOptions{})
+	if err != nil || len(published.Data) != 1 || published.Data["signing.key.pub"] != string(public) {
+		env.t.Errorf("got published %v, %v; want the public half of the key in the Secret", published.Data, err)
+	}
+}
+
+// checkAgentKey starts an agent with the arguments of config/agent and the rights of its service account, with the public
+// key that the masters published. It checks that the agent serves the key whose pin it publishes, and still has it after
+// the tree was applied again and the agent restarted.
+func (env *environment) checkAgentKey() {
+	env.t.Helper()
+	applyAgent := func() {
+		if out, err := env.hub.Kubectl("apply", "--validate=strict", "-k", filepath.Join(repository, "config/agent")); err != nil {
+			env.t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	applyAgent()
+	_, kubeconfig, err := env.hub.ServiceAccount(env.t.Context(), stack.Namespace, "rollcall-agent")
+	if err != nil {
+		env.t.Fatal(err)
+	}
+	publicKey := filepath.Join(env.dir, "signing.key.pub")
+	env.shell(`kubectl -n rollcall-system get configmap rollcall-master-public-key -o jsonpath='{.data.signing\.key\.pub}' > ` + publicKey)
+	port, err := env.ports.Of("agent")
+	if err != nil {
+		env.t.Fatal(err)
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	args := []string{"--kubeconfig", kubeconfig}
+	for _, arg := range objects[appsv1.Deployment](env.t, render(env.t, filepath.Join(repository, "config/agent")), "Deployment")[0].Spec.Template.Spec.Containers[0].Args {
+		switch flag, _, _ := strings.Cut(arg, "="); flag {
+		case "--listen":
+			arg = "--listen=" + address
+		case "--health-listen":
+			arg = "--health-listen=127.0.0.1:0"
+		case "--cluster-name":
+			arg = "--cluster-name=" + cluster
+		case "--master-public-key-file":
+			arg = "--master-public-key-file=" + publicKey
+		}
+		args = append(args, arg)
+	}
+	var pins []string
+	for range 2 {
+		agent, err := proc.Start(proc.Command{
+			Executable: filepath.Join(env.stack.BinDir(), "rollcall-agent"), Args: append(args, "--metrics-listen="), Home: env.dir, LogFile: filepath.Join(env.dir, "logs", "agent.log"),
+		})
+		if err != nil {
+			env.t.Fatal(err)
+		}
+		env.t.Cleanup(agent.Kill)
+		kube.Eventually(env.t, timeout, func() error {
+			c, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			served := tlsfiles.Pin(c.ConnectionState().PeerCertificates[0])
+			if published := env.shell("kubectl -n rollcall-system get configmap rollcall-agent-pin -o jsonpath='{.data.pin}'"); published != served {
+				return fmt.Errorf("got published pin %q, want %s", published, served)
+			}
+			pins = append(pins, served)
+			return nil
+		})
+		agent.Kill()
+		applyAgent()
+	}
+	if pins[0] != pins[1] {
+		env.t.Errorf("got pins %q, want the same after a restart", pins)
+	}
+	events, err := env.hub.AuditFor(stack.User, time.Time{})
+	if err != nil {
+		env.t.Fatal(err)
+	}
+	for _, e := range events {
+		if e.Code == http.StatusForbidden {
+			env.t.Errorf("forbidden: %s", e)
+		}
+	}
 }
 
 // listClusters requests the list of clusters from a replica, verifies its certificate, and returns the status.
@@ -234,7 +337,7 @@ func (env *environment) checkAuditLog(replicas []*replica) {
 	if err != nil {
 		env.t.Fatal(err)
 	}
-	updates := 0
+	updates := map[string]int{}
 	for _, e := range events {
 		if e.Code == http.StatusForbidden {
 			env.t.Errorf("forbidden: %s", e)
@@ -242,14 +345,15 @@ func (env *environment) checkAuditLog(replicas []*replica) {
 		if e.Resource != "secrets" && (e.Resource != "configmaps" || e.Namespace != stack.Namespace) {
 			continue
 		}
-		if e.Name != ca || e.Verb != "get" && e.Verb != "update" {
-			env.t.Errorf("got a request for more than the master's own CA: %s", e)
+		if !slices.Contains(ownObjects["rollcall-master-serving-ca"].objects, e.Resource+" "+e.Name) &&
+			!slices.Contains(ownObjects["rollcall-master-signing-key"].objects, e.Resource+" "+e.Name) || e.Verb != "get" && e.Verb != "update" {
+			env.t.Errorf("got a request for more than the master's own keys: %s", e)
 		}
 		if e.Resource == "secrets" && e.Verb == "update" && e.Code == http.StatusOK {
-			updates++
+			updates[e.Name]++
 		}
 	}
-	if updates != 1 {
-		env.t.Errorf("got %d updates of the CA by %d masters, want 1", updates, len(replicas))
+	if want := map[string]int{ca: 1, signingKey: 1}; !maps.Equal(updates, want) {
+		env.t.Errorf("got %v updates of Secrets by %d masters, want %v", updates, len(replicas), want)
 	}
 }

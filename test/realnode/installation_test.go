@@ -80,8 +80,11 @@ func newInstallation(t *testing.T) *installation {
 func (in *installation) install() {
 	in.t.Helper()
 	in.shell(in.hub, block(in.t, "### The hub", 1))
-	pin := in.shell(in.member, block(in.t, "### Each member cluster", 1))
-	pin, _, _ = strings.Cut(pin, "\n") // certgen's output
+	kube.Eventually(in.t, timeout, func() error { return ready(in.hub, masterName) })
+	in.shell(in.hub, block(in.t, "### The hub", 2))
+	in.shell(in.member, block(in.t, "### Each member cluster", 1))
+	kube.Eventually(in.t, timeout, func() error { return ready(in.member, agentName) })
+	pin := in.shell(in.member, block(in.t, "### Each member cluster", 2))
 	registration := strings.NewReplacer(
 		"10.20.0.7", in.member.Address,
 		"132b8e5864a97a36cc40e416c0eba9c9ad9ce57edfb30aaf8771c7ce6a5ae530", pin,
@@ -92,8 +95,7 @@ func (in *installation) install() {
 	in.shell(in.hub, "kubectl create serviceaccount viewer\n"+
 		"kubectl create clusterrolebinding rollcall-viewers --clusterrole rollcall-viewer --serviceaccount default:viewer")
 	in.token = in.shell(in.hub, "kubectl create token viewer")
-	kube.Eventually(in.t, timeout, func() error { return ready(in.hub, masterName) })
-	in.shell(in.hub, block(in.t, "### The hub", 2))
+	in.shell(in.hub, block(in.t, "### The hub", 3))
 	in.connect()
 }
 
