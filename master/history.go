@@ -8,7 +8,7 @@ import (
 
 	"rollcall.dev/rollcall/controllers"
 	"rollcall.dev/rollcall/master/history"
-	"rollcall.dev/rollcall/master/prom"
+	"rollcall.dev/rollcall/master/samples"
 	"rollcall.dev/rollcall/master/session"
 )
 
@@ -31,7 +31,7 @@ func (c *Config) newHistory(metrics prometheus.Registerer) *history.History {
 
 // historyHandlers returns the event handlers that record reports in the history, unless it is nil,
 // and in the revision times.
-func historyHandlers(h *history.History, t *prom.RevisionTimes) []session.EventHandler {
+func historyHandlers(h *history.History, t *samples.RevisionTimes) []session.EventHandler {
 	all := []session.EventHandler{t.EventHandler()}
 	if h != nil {
 		all = append(all, historyHandler(h))

@@ -14,13 +14,13 @@ import (
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
 	"rollcall.dev/rollcall/api/wire"
-	"rollcall.dev/rollcall/master/prom"
+	"rollcall.dev/rollcall/master/samples"
 	"rollcall.dev/rollcall/master/session"
 )
 
 func TestReportsAreAddedToHistory(t *testing.T) {
 	c, metrics := Default(), prometheus.NewPedanticRegistry()
-	h, revisionTimes := c.newHistory(metrics), prom.NewRevisionTimes(time.Minute)
+	h, revisionTimes := c.newHistory(metrics), samples.NewRevisionTimes(time.Minute)
 	cluster, now := statetest.New(1, 2, 10), time.Now()
 	cluster.Sample(state.TimeOf(now))
 	v := &session.Report{Cluster: "a", LazyState: wire.NewLazyState(cluster.State), Summary: state.Summarize(cluster.State, now), ReceivedAt: now}
@@ -55,7 +55,7 @@ func TestHistoryDisabled(t *testing.T) {
 	if h := c.newHistory(prometheus.NewPedanticRegistry()); h != nil {
 		t.Error("got a history, want none")
 	}
-	if n := len(historyHandlers(nil, prom.NewRevisionTimes(0))); n != 1 {
+	if n := len(historyHandlers(nil, samples.NewRevisionTimes(0))); n != 1 {
 		t.Errorf("got %d event handlers, want only that of the revision times", n)
 	}
 }

@@ -25,6 +25,7 @@ import (
 	"rollcall.dev/rollcall/master/history"
 	"rollcall.dev/rollcall/master/httpapi"
 	"rollcall.dev/rollcall/master/prom"
+	"rollcall.dev/rollcall/master/samples"
 	"rollcall.dev/rollcall/master/servingcert"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/sink"
@@ -124,7 +125,7 @@ func (c *Config) assemble(ctx context.Context, hubConfig *rest.Config, store cac
 	if err != nil {
 		return nil, err
 	}
-	usageHistory, revisionTimes := c.newHistory(metrics), prom.NewRevisionTimes(max(c.History, minRevisionTimes))
+	usageHistory, revisionTimes := c.newHistory(metrics), samples.NewRevisionTimes(max(c.History, minRevisionTimes))
 	sinks, err := c.newSinks(metrics)
 	if err != nil {
 		return nil, err

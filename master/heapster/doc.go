@@ -4,9 +4,8 @@
 // handler.
 //
 // Parse reads a path and a query string; Query.Execute computes the response from a
-// Source. Inventory.MetricSets yields the metrics of a State at one instant, one
-// MetricSet for each container, pod, namespace, node and for the cluster, summed as
-// Heapster summed them. The sinks (master/sink) send the same sets.
+// Source. The metrics at one instant are those of a samples.Set, under Heapster's names
+// (Metric). InfluxDB and Kafka get these names too.
 //
 // The usage of nodes and containers comes from master/history and the current State.
 // Requests, limits and capacities come from the State alone, so they have one point, at

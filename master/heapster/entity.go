@@ -2,28 +2,37 @@ package heapster
 
 import (
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/samples"
 	"rollcall.dev/rollcall/master/series"
 )
+
+// systemContainer is the kind of containers outside of pods, of which there is no Set.
+const systemContainer = samples.KindCluster + 1
+
+// TypeOf returns the value of Heapster's label `type`.
+func TypeOf(k samples.Kind) string {
+	return [...]string{"pod_container", "pod", "ns", "node", "cluster", "sys_container"}[k]
+}
 
 // Entity names the subject of a query. A namespace has Namespace set, a pod Namespace and
 // Pod, a container Namespace, Pod and Container, and a node Node.
 type Entity struct {
-	Kind                            Kind
+	Kind                            samples.Kind
 	Namespace, Pod, Container, Node string
 }
 
 // contains reports whether the samples of a node or container are part of the entity.
 func (e Entity) contains(l series.Labels) bool {
 	switch e.Kind {
-	case Cluster:
+	case samples.KindCluster:
 		return true
-	case Node:
+	case samples.KindNode:
 		return l.Node == e.Node
-	case Namespace:
+	case samples.KindNamespace:
 		return l.Namespace == e.Namespace
-	case Pod:
+	case samples.KindPod:
 		return l.Namespace == e.Namespace && l.Pod == e.Pod
-	case Container:
+	case samples.KindContainer:
 		return l.Namespace == e.Namespace && l.Pod == e.Pod && l.Container == e.Container
 	}
 	return false
@@ -37,21 +46,21 @@ func (e Entity) firstKey(kind state.Kind) state.Key {
 	return state.Key{Kind: kind, Namespace: e.Namespace, Name: e.Pod, Sub: e.Container}
 }
 
-// matches reports whether s is the MetricSet of the entity.
-func (e Entity) matches(s *MetricSet) bool {
+// matches reports whether s is the Set of the entity.
+func (e Entity) matches(s *samples.Set) bool {
 	return s.Kind == e.Kind && s.Namespace == e.Namespace && s.Pod == e.Pod && s.Container == e.Container && (e.Node == "" || s.Node == e.Node)
 }
 
-// key returns the name of an entity in /debug/allkeys.
-func (s *MetricSet) key() string {
+// keyOf returns the name of an object in /debug/allkeys.
+func keyOf(s *samples.Set) string {
 	switch s.Kind {
-	case Container:
+	case samples.KindContainer:
 		return "namespace:" + s.Namespace + "/pod:" + s.Pod + "/container:" + s.Container
-	case Pod:
+	case samples.KindPod:
 		return "namespace:" + s.Namespace + "/pod:" + s.Pod
-	case Namespace:
+	case samples.KindNamespace:
 		return "namespace:" + s.Namespace
-	case Node:
+	case samples.KindNode:
 		return "node:" + s.Node
 	}
 	return "cluster"

@@ -1,6 +1,10 @@
 package heapster
 
-import "time"
+import (
+	"time"
+
+	"rollcall.dev/rollcall/master/samples"
+)
 
 // Labels of metric-export.
 var (
@@ -29,18 +33,18 @@ func schema() TimeseriesSchema {
 func (s *Source) export() []Timeseries {
 	all := []Timeseries{}
 	for set := range s.allSets() {
-		if set.Kind == Container || set.Kind == Pod || set.Kind == Node {
+		if set.Kind == samples.KindContainer || set.Kind == samples.KindPod || set.Kind == samples.KindNode {
 			all = append(all, s.timeseries(&set))
 		}
 	}
 	return all
 }
 
-func (s *Source) timeseries(set *MetricSet) Timeseries {
-	t := Timeseries{Metrics: map[string][]Point{}, Labels: set.exportLabels()}
+func (s *Source) timeseries(set *samples.Set) Timeseries {
+	t := Timeseries{Metrics: map[string][]Point{}, Labels: exportLabels(set)}
 	at := time.UnixMilli(set.At).UTC()
 	for _, m := range exported {
-		v, ok := set.Value(m)
+		v, ok := m.Value(set)
 		if !ok {
 			continue
 		}
@@ -48,7 +52,7 @@ func (s *Source) timeseries(set *MetricSet) Timeseries {
 		switch {
 		case m == Uptime:
 			p.Start = time.UnixMilli(set.Started).UTC()
-		case m.Cumulative() && s.Since.Before(at):
+		case m == CPUUsage && s.Since.Before(at):
 			p.Start = s.Since.UTC()
 		}
 		t.Metrics[m.String()] = []Point{p}
@@ -56,15 +60,15 @@ func (s *Source) timeseries(set *MetricSet) Timeseries {
 	return t
 }
 
-func (s *MetricSet) exportLabels() map[string]string {
+func exportLabels(s *samples.Set) map[string]string {
 	labels := map[string]string{"nodename": s.Node, "hostname": s.Host}
 	switch s.Kind {
-	case Node:
+	case samples.KindNode:
 		labels["container_name"] = "machine"
 		return labels
-	case Pod:
+	case samples.KindPod:
 		labels["container_name"] = "/pod"
-	case Container:
+	case samples.KindContainer:
 		labels["container_name"], labels["container_base_image"] = s.Container, s.Image
 	}
 	labels["pod_name"], labels["namespace_name"] = s.Pod, s.Namespace

@@ -1,6 +1,8 @@
 package heapster
 
-// Metric is one of the metrics of Heapster that a State has.
+import "rollcall.dev/rollcall/master/samples"
+
+// Metric is one of the metrics of Heapster.
 type Metric uint8
 
 // The metrics, in the order of Heapster's schema.
@@ -30,10 +32,6 @@ const (
 	NumMetrics
 )
 
-// Cumulative reports whether a metric is a counter: Uptime counts from MetricSet.Started,
-// CPUUsage from Source.Since.
-func (m Metric) Cumulative() bool { return m == Uptime || m == CPUUsage }
-
 // Float reports whether Heapster stored a metric as a float64.
 func (m Metric) Float() bool { return descriptors[m].ValueType == "double" }
 
@@ -44,6 +42,41 @@ func (m Metric) Ratio() bool {
 
 // String returns the metric's name in Heapster.
 func (m Metric) String() string { return descriptors[m].Name }
+
+// Value returns a metric of a set. ok is false if the set does not have it.
+func (m Metric) Value(s *samples.Set) (v float64, ok bool) {
+	switch {
+	case m == Uptime:
+		return float64(max(0, s.At-s.Started)), s.Started != 0
+	case m.Ratio():
+		part, known := s.Value(sources[m])
+		total, ok := s.Value(allocatable[m])
+		if !known || !ok || total == 0 {
+			return 0, false
+		}
+		return part / total, true
+	case m == CPUUsage:
+		v, ok = s.Value(samples.CPUTime)
+		return v * nanosPerMilliSecond, ok
+	}
+	return s.Value(sources[m])
+}
+
+// sources are the metrics that those of Heapster are taken from; for a ratio, the part.
+var sources = [NumMetrics]samples.Metric{
+	MemoryUsage: samples.Memory, MemoryWorkingSet: samples.Memory, CPUUsageRate: samples.CPU,
+	CPURequest: samples.CPURequest, CPULimit: samples.CPULimit, MemoryRequest: samples.MemoryRequest, MemoryLimit: samples.MemoryLimit,
+	CPUNodeCapacity: samples.CPUCapacity, MemoryNodeCapacity: samples.MemoryCapacity,
+	CPUNodeAllocatable: samples.CPUAllocatable, MemoryNodeAllocatable: samples.MemoryAllocatable,
+	CPUNodeUtilization: samples.CPU, MemoryNodeUtilization: samples.Memory,
+	CPUNodeReservation: samples.CPURequest, MemoryNodeReservation: samples.MemoryRequest,
+}
+
+// allocatable are the totals of ratios.
+var allocatable = map[Metric]samples.Metric{
+	CPUNodeUtilization: samples.CPUAllocatable, CPUNodeReservation: samples.CPUAllocatable,
+	MemoryNodeUtilization: samples.MemoryAllocatable, MemoryNodeReservation: samples.MemoryAllocatable,
+}
 
 // nanosPerMilliSecond is the CPU time of one millicore-second, in nanoseconds.
 const nanosPerMilliSecond = 1_000_000

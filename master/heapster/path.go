@@ -1,6 +1,10 @@
 package heapster
 
-import "strings"
+import (
+	"strings"
+
+	"rollcall.dev/rollcall/master/samples"
+)
 
 // Path is a path below /api/v1.
 type Path struct {
@@ -15,32 +19,32 @@ type Path struct {
 	Timed bool
 
 	op   op
-	kind Kind
+	kind samples.Kind
 }
 
 // Paths are all paths that Parse accepts.
 var Paths = []Path{
-	{"/metric-export", "The newest point of each metric of each node, pod and container.", []Timeseries{}, false, opExport, Cluster},
-	{"/metric-export-schema", "The metrics and labels of metric-export.", TimeseriesSchema{}, false, opSchema, Cluster},
-	list("/model/debug/allkeys", "Keys of all objects that have metrics.", opKeys, Cluster),
-	list("/model/nodes", "Names of nodes.", opNodes, Cluster),
+	{"/metric-export", "The newest point of each metric of each node, pod and container.", []Timeseries{}, false, opExport, samples.KindCluster},
+	{"/metric-export-schema", "The metrics and labels of metric-export.", TimeseriesSchema{}, false, opSchema, samples.KindCluster},
+	list("/model/debug/allkeys", "Keys of all objects that have metrics.", opKeys, samples.KindCluster),
+	list("/model/nodes", "Names of nodes.", opNodes, samples.KindCluster),
 	list("/model/nodes/{node}/freecontainers", "Always empty: Rollcall does not know containers outside of pods.", opFreeContainers, systemContainer),
-	list("/model/namespaces", "Names of namespaces.", opNamespaces, Cluster),
-	list("/model/namespaces/{namespace}/pods", "Names of a namespace's pods.", opPods, Namespace),
-	list("/model/namespaces/{namespace}/pods/{pod}/containers", "Names of a pod's containers.", opContainers, Pod),
-	list("/model/metrics", "Names of a cluster's metrics.", opMetricNames, Cluster),
-	points("/model/metrics/{metric}", "A metric of a cluster.", Cluster),
-	list("/model/nodes/{node}/metrics", "Names of a node's metrics.", opMetricNames, Node),
-	points("/model/nodes/{node}/metrics/{metric}", "A metric of a node.", Node),
+	list("/model/namespaces", "Names of namespaces.", opNamespaces, samples.KindCluster),
+	list("/model/namespaces/{namespace}/pods", "Names of a namespace's pods.", opPods, samples.KindNamespace),
+	list("/model/namespaces/{namespace}/pods/{pod}/containers", "Names of a pod's containers.", opContainers, samples.KindPod),
+	list("/model/metrics", "Names of a cluster's metrics.", opMetricNames, samples.KindCluster),
+	points("/model/metrics/{metric}", "A metric of a cluster.", samples.KindCluster),
+	list("/model/nodes/{node}/metrics", "Names of a node's metrics.", opMetricNames, samples.KindNode),
+	points("/model/nodes/{node}/metrics/{metric}", "A metric of a node.", samples.KindNode),
 	list("/model/nodes/{node}/freecontainers/{container}/metrics", "Always empty.", opMetricNames, systemContainer),
 	points("/model/nodes/{node}/freecontainers/{container}/metrics/{metric}", "Always empty.", systemContainer),
-	list("/model/namespaces/{namespace}/metrics", "Names of a namespace's metrics.", opMetricNames, Namespace),
-	points("/model/namespaces/{namespace}/metrics/{metric}", "A metric of a namespace.", Namespace),
-	list("/model/namespaces/{namespace}/pods/{pod}/metrics", "Names of a pod's metrics.", opMetricNames, Pod),
-	points("/model/namespaces/{namespace}/pods/{pod}/metrics/{metric}", "A metric of a pod.", Pod),
-	list("/model/namespaces/{namespace}/pods/{pod}/containers/{container}/metrics", "Names of a container's metrics.", opMetricNames, Container),
-	points("/model/namespaces/{namespace}/pods/{pod}/containers/{container}/metrics/{metric}", "A metric of a container.", Container),
-	{"/model/namespaces/{namespace}/pod-list/{pods}/metrics/{metric}", "A metric of several pods, named as a comma-separated list.", MetricResultList{}, true, opPodList, Namespace},
+	list("/model/namespaces/{namespace}/metrics", "Names of a namespace's metrics.", opMetricNames, samples.KindNamespace),
+	points("/model/namespaces/{namespace}/metrics/{metric}", "A metric of a namespace.", samples.KindNamespace),
+	list("/model/namespaces/{namespace}/pods/{pod}/metrics", "Names of a pod's metrics.", opMetricNames, samples.KindPod),
+	points("/model/namespaces/{namespace}/pods/{pod}/metrics/{metric}", "A metric of a pod.", samples.KindPod),
+	list("/model/namespaces/{namespace}/pods/{pod}/containers/{container}/metrics", "Names of a container's metrics.", opMetricNames, samples.KindContainer),
+	points("/model/namespaces/{namespace}/pods/{pod}/containers/{container}/metrics/{metric}", "A metric of a container.", samples.KindContainer),
+	{"/model/namespaces/{namespace}/pod-list/{pods}/metrics/{metric}", "A metric of several pods, named as a comma-separated list.", MetricResultList{}, true, opPodList, samples.KindNamespace},
 }
 
 // patterns are the elements of the Patterns of Paths.
@@ -54,11 +58,11 @@ func split(paths []Path) [][]string {
 	return all
 }
 
-func list(pattern, description string, op op, kind Kind) Path {
+func list(pattern, description string, op op, kind samples.Kind) Path {
 	return Path{pattern, description, []string{}, false, op, kind}
 }
 
-func points(pattern, description string, kind Kind) Path {
+func points(pattern, description string, kind samples.Kind) Path {
 	return Path{pattern, description, MetricResult{}, true, opPoints, kind}
 }
 

@@ -2,6 +2,7 @@ package heapster
 
 import (
 	"rollcall.dev/rollcall/master/history"
+	"rollcall.dev/rollcall/master/samples"
 )
 
 // point is a value at an instant in Unix milliseconds.
@@ -18,14 +19,14 @@ func (s *Source) points(e Entity, m Metric) []point {
 	case MemoryUsage, MemoryWorkingSet:
 		return scaled(s.usage(e, history.Memory), 1)
 	case CPUUsage:
-		if e.Kind == Namespace || e.Kind == Cluster {
+		if e.Kind == samples.KindNamespace || e.Kind == samples.KindCluster {
 			return nil
 		}
 		return scaled(s.usage(e, history.CPUTotal), nanosPerMilliSecond)
 	case CPUNodeUtilization:
-		return s.utilization(e, history.CPU, CPUNodeAllocatable)
+		return s.utilization(e, history.CPU, samples.CPUAllocatable)
 	case MemoryNodeUtilization:
-		return s.utilization(e, history.Memory, MemoryNodeAllocatable)
+		return s.utilization(e, history.Memory, samples.MemoryAllocatable)
 	case Uptime:
 		return s.uptime(e)
 	}
@@ -36,7 +37,7 @@ func (s *Source) points(e Entity, m Metric) []point {
 // the nodes or containers of a larger entity.
 func (s *Source) usage(e Entity, m history.Metric) []history.Sample {
 	all := s.seriesOf(e, m)
-	if e.Kind == Node || e.Kind == Container {
+	if e.Kind == samples.KindNode || e.Kind == samples.KindContainer {
 		return merge(all)
 	}
 	return sumOf(all)
@@ -51,7 +52,7 @@ func scaled(samples []history.Sample, by float64) []point {
 }
 
 // utilization returns what a node used, divided by what is allocatable now.
-func (s *Source) utilization(e Entity, m history.Metric, total Metric) []point {
+func (s *Source) utilization(e Entity, m history.Metric, total samples.Metric) []point {
 	set, ok := s.set(e)
 	if allocatable, has := set.Value(total); ok && has && allocatable != 0 {
 		return scaled(s.usage(e, m), 1/allocatable)
@@ -85,7 +86,7 @@ var countOf = map[Metric]history.Count{
 func (s *Source) resources(e Entity, m Metric) []point {
 	var points []point
 	count, counted := countOf[m]
-	if e.Kind == Cluster && counted && s.History != nil {
+	if e.Kind == samples.KindCluster && counted && s.History != nil {
 		for sample := range s.History.Count(count, 0, s.ReceivedAt.UnixMilli()) {
 			if !sample.Stale {
 				points = append(points, point{sample.Time, float64(sample.Value)})
@@ -93,7 +94,7 @@ func (s *Source) resources(e Entity, m Metric) []point {
 		}
 	}
 	set, ok := s.set(e)
-	if v, has := set.Value(m); ok && has && (len(points) == 0 || points[len(points)-1].at < set.At) {
+	if v, has := m.Value(&set); ok && has && (len(points) == 0 || points[len(points)-1].at < set.At) {
 		points = append(points, point{set.At, v})
 	}
 	return points

@@ -8,6 +8,7 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/master/history"
+	"rollcall.dev/rollcall/master/samples"
 	"rollcall.dev/rollcall/master/series"
 )
 
@@ -51,29 +52,38 @@ func (q *Query) Execute(s *Source) Response {
 	return q.list(s)
 }
 
-// sets yields the MetricSets that make up an entity, without CPU time.
-func (s *Source) sets(e Entity) iter.Seq[MetricSet] {
-	return inventoryOf(s.State, e).MetricSets(Reading{Usage: s.State.Usage, At: s.ReceivedAt})
+// sets yields the Sets that make up an entity, without CPU time.
+func (s *Source) sets(e Entity) iter.Seq[samples.Set] {
+	var v *samples.Inventory
+	switch {
+	case e.Kind == samples.KindCluster || e.Kind == samples.KindNode:
+		v = samples.InventoryOfNodes(s.State, e.Node)
+	case e.Namespace != "":
+		v = samples.InventoryOfPods(s.State, e.Namespace, e.Pod)
+	default:
+		return func(func(samples.Set) bool) {}
+	}
+	return v.Sets(samples.Reading{Usage: s.State.Usage, At: s.ReceivedAt})
 }
 
-// set returns the MetricSet of an entity, without CPU time. ok is false if there is none.
-func (s *Source) set(e Entity) (set MetricSet, ok bool) {
+// set returns the Set of an entity, without CPU time. ok is false if there is none.
+func (s *Source) set(e Entity) (set samples.Set, ok bool) {
 	for set := range s.sets(e) {
 		if e.matches(&set) {
 			return set, true
 		}
 	}
-	return MetricSet{}, false
+	return samples.Set{}, false
 }
 
-// allSets yields all MetricSets, with the CPU time that the history has.
-func (s *Source) allSets() iter.Seq[MetricSet] {
-	return NewInventory(s.State).MetricSets(Reading{Usage: s.State.Usage, At: s.ReceivedAt, Total: s.totals()})
+// allSets yields all Sets, with the CPU time that the history has.
+func (s *Source) allSets() iter.Seq[samples.Set] {
+	return samples.NewInventory(s.State).Sets(samples.Reading{Usage: s.State.Usage, At: s.ReceivedAt, Total: s.totals()})
 }
 
-// totals returns a Reading.Total that looks up the newest CPU times of the history. It
+// totals returns a samples.Reading.Total that looks up the newest CPU times of the history. It
 // returns nil if there is no history.
-func (s *Source) totals() func(*MetricSet, uint32) (int64, bool) {
+func (s *Source) totals() func(*samples.Set, uint32) (int64, bool) {
 	if s.History == nil {
 		return nil
 	}
@@ -88,7 +98,7 @@ func (s *Source) totals() func(*MetricSet, uint32) (int64, bool) {
 			}
 		}
 	}
-	return func(s *MetricSet, _ uint32) (int64, bool) {
+	return func(s *samples.Set, _ uint32) (int64, bool) {
 		total, ok := newest[series.Labels{Namespace: s.Namespace, Pod: s.Pod, Container: s.Container, Node: s.Node}]
 		return total, ok
 	}
@@ -99,16 +109,16 @@ func (q *Query) list(s *Source) Response {
 	names := []string{}
 	switch q.op {
 	case opNodes:
-		names = namesOf(s.sets(Entity{Kind: Cluster}), Node, func(s *MetricSet) string { return s.Node })
+		names = namesOf(s.sets(Entity{Kind: samples.KindCluster}), samples.KindNode, func(s *samples.Set) string { return s.Node })
 	case opNamespaces:
-		names = namesOf(s.allSets(), Namespace, func(s *MetricSet) string { return s.Namespace })
+		names = namesOf(s.allSets(), samples.KindNamespace, func(s *samples.Set) string { return s.Namespace })
 	case opPods:
-		names = namesOf(s.sets(q.entity), Pod, func(s *MetricSet) string { return s.Pod })
+		names = namesOf(s.sets(q.entity), samples.KindPod, func(s *samples.Set) string { return s.Pod })
 	case opContainers:
-		names = namesOf(s.sets(q.entity), Container, func(s *MetricSet) string { return s.Container })
+		names = namesOf(s.sets(q.entity), samples.KindContainer, func(s *samples.Set) string { return s.Container })
 	case opKeys:
 		for set := range s.allSets() {
-			names = append(names, set.key())
+			names = append(names, keyOf(&set))
 		}
 	}
 	if len(names) == 0 {
@@ -117,7 +127,7 @@ func (q *Query) list(s *Source) Response {
 	return Response{Body: names}
 }
 
-func namesOf(sets iter.Seq[MetricSet], kind Kind, name func(*MetricSet) string) []string {
+func namesOf(sets iter.Seq[samples.Set], kind samples.Kind, name func(*samples.Set) string) []string {
 	names := []string{}
 	for set := range sets {
 		if set.Kind == kind {
@@ -132,7 +142,7 @@ func (q *Query) names(s *Source) Response {
 	names := []string{}
 	set, ok := s.set(q.entity)
 	for m := range NumMetrics {
-		if _, has := set.Value(m); has || ok && m == CPUUsage && len(s.points(q.entity, m)) > 0 {
+		if _, has := m.Value(&set); has || ok && m == CPUUsage && len(s.points(q.entity, m)) > 0 {
 			names = append(names, m.String())
 		}
 	}
@@ -147,8 +157,8 @@ func (e Entity) notFound() string {
 	if e.Kind == systemContainer {
 		return "metrics.k8s.io has no containers outside of pods"
 	}
-	set := MetricSet{Kind: e.Kind, Namespace: e.Namespace, Pod: e.Pod, Container: e.Container, Node: e.Node}
-	return fmt.Sprintf("%q not found, or it has no metrics", shorten(set.key()))
+	set := samples.Set{Kind: e.Kind, Namespace: e.Namespace, Pod: e.Pod, Container: e.Container, Node: e.Node}
+	return fmt.Sprintf("%q not found, or it has no metrics", shorten(keyOf(&set)))
 }
 
 func (q *Query) points(s *Source) Response {
@@ -176,7 +186,7 @@ func (q *Query) emptyReason(s *Source) string {
 func (q *Query) podList(s *Source) Response {
 	list := MetricResultList{Items: make([]MetricResult, 0, len(q.pods))}
 	for _, pod := range q.pods {
-		list.Items = append(list.Items, q.result(s, Entity{Kind: Pod, Namespace: q.entity.Namespace, Pod: pod}))
+		list.Items = append(list.Items, q.result(s, Entity{Kind: samples.KindPod, Namespace: q.entity.Namespace, Pod: pod}))
 	}
 	if q.metric == NumMetrics || q.labeled {
 		return Response{Body: list, Warning: q.emptyReason(s)}

@@ -7,6 +7,7 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/master/history"
+	"rollcall.dev/rollcall/master/samples"
 	"rollcall.dev/rollcall/master/series"
 )
 
@@ -26,7 +27,7 @@ type sampleList []history.Sample
 // the history and from the current State. CPU time comes from the history only.
 func (s *Source) seriesOf(e Entity, m history.Metric) []sampleList {
 	kind := state.KindContainer
-	if e.Kind == Node || e.Kind == Cluster {
+	if e.Kind == samples.KindNode || e.Kind == samples.KindCluster {
 		kind = state.KindNode
 	}
 	found := map[series.Labels]sampleList{}

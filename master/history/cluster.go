@@ -82,7 +82,7 @@ type cluster struct {
 	// startPending is true if objects have changed since the last reading, so that the next
 	// one may start series.
 	startPending bool
-	lastCounts   counts
+	lastCounts   Counts
 	lastCountsAt int64
 }
 
@@ -170,7 +170,7 @@ func (c *cluster) addCounts(d *draft, sum *state.Summary, at int64) {
 	if since < countsMinInterval.Milliseconds() {
 		return
 	}
-	n := countsOf(sum)
+	n := CountsOf(sum)
 	if n == c.lastCounts && since < countsMaxInterval.Milliseconds() {
 		return
 	}
@@ -211,5 +211,5 @@ func (c *cluster) endSession(at time.Time, window time.Duration) int64 {
 // release drops the data that only add needs.
 func (c *cluster) release() {
 	c.lastEpoch, c.lastObjects, c.active, c.epoch, c.reading = 0, state.ObjectsID{}, nil, 0, 0
-	c.lastCounts, c.lastCountsAt = counts{}, 0
+	c.lastCounts, c.lastCountsAt = Counts{}, 0
 }

@@ -59,17 +59,21 @@ const (
 	NumCounts
 )
 
-// counts holds the numbers of one summary.
-type counts struct {
+// Counts holds the numbers of one summary.
+type Counts struct {
 	values [NumCounts]int64
 	// used is true if a node has usage.
 	used bool
 }
 
-func (n *counts) has(c Count) bool { return n.used || c < UsedCPU || c > UsedNodes }
+// Value returns one of the numbers. It is 0 if has returns false.
+func (n *Counts) Value(c Count) int64 { return n.values[c] }
 
-func countsOf(sum *state.Summary) counts {
-	n := counts{values: [NumCounts]int64{
+func (n *Counts) has(c Count) bool { return n.used || c < UsedCPU || c > UsedNodes }
+
+// CountsOf returns the numbers of a summary.
+func CountsOf(sum *state.Summary) Counts {
+	n := Counts{values: [NumCounts]int64{
 		NodesTotal: int64(sum.Nodes.Total), NodesReady: int64(sum.Nodes.Ready), NodesSchedulable: int64(sum.Nodes.Schedulable),
 		PodsTotal: int64(sum.Pods.Total), PodsPending: int64(sum.Pods.Pending), PodsRunning: int64(sum.Pods.Running),
 		PodsSucceeded: int64(sum.Pods.Succeeded), PodsFailed: int64(sum.Pods.Failed), PodsUnknown: int64(sum.Pods.Unknown),
@@ -97,12 +101,12 @@ func countsOf(sum *state.Summary) counts {
 }
 
 // resources sets CPU, memory and storage, which are consecutive from first.
-func (n *counts) resources(first Count, r state.Resources) {
+func (n *Counts) resources(first Count, r state.Resources) {
 	n.values[first], n.values[first+1], n.values[first+2] = r.CPUMillis, r.MemoryBytes, r.EphemeralStorageBytes
 }
 
 // cells returns the counts as a row.
-func (n *counts) cells() []cell {
+func (n *Counts) cells() []cell {
 	cells := make([]cell, 0, NumCounts)
 	for c := range NumCounts {
 		if n.has(c) {

@@ -16,6 +16,7 @@ import (
 	"rollcall.dev/rollcall/api/state/statetest"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/history"
+	"rollcall.dev/rollcall/master/samples"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/test/load"
 )
@@ -34,7 +35,7 @@ func newBenchFixture(b *testing.B, clusters int) *benchFixture {
 	c := &benchFixture{end: time.Now().Truncate(time.Second)}
 	c.start = c.end.Add(-15 * time.Minute)
 	h := history.New(history.Config{Window: 15 * time.Minute, Log: slog.New(slog.DiscardHandler)})
-	revisionTimes := NewRevisionTimes(15 * time.Minute)
+	revisionTimes := samples.NewRevisionTimes(15 * time.Minute)
 	worlds := make([]*statetest.Cluster, clusters)
 	for i := range worlds {
 		worlds[i] = statetest.New(uint64(i+1), 10, 150)

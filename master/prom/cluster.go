@@ -10,9 +10,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 
-	"rollcall.dev/rollcall/api/state"
-	"rollcall.dev/rollcall/master/history"
-	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/samples"
 )
 
 // These labels are on all series.
@@ -21,26 +19,6 @@ const (
 	nameLabel    = model.MetricNameLabel
 	clusterLabel = "cluster"
 )
-
-// presentWindow is how far back series reach whose value is known for the present only. A range
-// query usually ends up to one step before the present.
-const presentWindow = time.Minute
-
-// cluster is a snapshot of one cluster for one request.
-type cluster struct {
-	name  string
-	level Level
-	// report is the last one, nil if there is none.
-	report *session.Report
-	// lastState is the State of report. It is nil before the first call of state, which may fail with stateErr.
-	lastState *state.State
-	stateErr  error
-	status    session.Status
-	// history is nil if there is none.
-	history   *history.ClusterHistory
-	revisions []revision
-	now       int64
-}
 
 // queryContext holds the state of one request. It takes a snapshot of a cluster at first use.
 type queryContext struct {
@@ -53,7 +31,7 @@ type queryContext struct {
 	// named in the request, listed for those taken from the registered clusters. They are
 	// separate, so that the number of lookups in the hub does not reveal which clusters exist.
 	byName, listed map[string]Level
-	clusterCache   map[string]*cluster
+	clusterCache   map[string]*samples.Cluster
 
 	// programs is the size of the regular expressions of the request. cost is the cost of its
 	// expression, nil if it has none.
@@ -71,7 +49,7 @@ func (a *API) newQueryContext(authorizer Authorizer) *queryContext {
 	}
 	return &queryContext{
 		api: a, authorizer: authorizer, now: time.Now(), registered: registered,
-		byName: map[string]Level{}, listed: map[string]Level{}, clusterCache: map[string]*cluster{},
+		byName: map[string]Level{}, listed: map[string]Level{}, clusterCache: map[string]*samples.Cluster{},
 	}
 }
 
@@ -244,7 +222,7 @@ func (qc *queryContext) groups(names []string) int {
 }
 
 // cluster returns the snapshot of a visible cluster, nil if it has just been removed.
-func (qc *queryContext) cluster(name string) *cluster {
+func (qc *queryContext) cluster(name string) *samples.Cluster {
 	if c, ok := qc.clusterCache[name]; ok {
 		return c
 	}
@@ -253,60 +231,17 @@ func (qc *queryContext) cluster(name string) *cluster {
 	return c
 }
 
-func (qc *queryContext) readCluster(name string) *cluster {
+func (qc *queryContext) readCluster(name string) *samples.Cluster {
 	current, ok := qc.api.config.Current(name)
 	if !ok {
 		return nil
 	}
-	c := &cluster{name: name, level: qc.level(name), report: current.Report, status: current.Status, now: qc.now.UnixMilli()}
-	if c.report != nil {
-		c.revisions = qc.api.config.RevisionTimes.revisions(c.report)
+	c := &samples.Cluster{Name: name, Report: current.Report, Status: current.Status, Now: qc.now.UnixMilli()}
+	if c.Report != nil {
+		c.Changes = qc.api.config.RevisionTimes.Changes(c.Report)
 	}
 	if qc.api.config.History != nil {
-		c.history = qc.api.config.History.Read(name, qc.now)
+		c.History = qc.api.config.History.Read(name, qc.now)
 	}
 	return c
-}
-
-// hasState reports whether there is a last report with a State.
-func (c *cluster) hasState() bool { return c.report != nil && c.report.HasState() }
-
-// state returns the State of the last report. It returns nil if there is none, or if it cannot be read. It sets stateErr
-// then, which fails the request.
-func (c *cluster) state() *state.State {
-	if c.lastState == nil && c.stateErr == nil && c.hasState() {
-		c.lastState, c.stateErr = c.report.State()
-	}
-	return c.lastState
-}
-
-// entryInterval returns the interval from the last change of an object to the last report.
-func (c *cluster) entryInterval(e state.Entry) interval {
-	at := c.report.ReceivedAt.UnixMilli()
-	return interval{since: changedAt(c.revisions, e.Seq, at), until: at, staleAt: c.expiredAt()}
-}
-
-// reportInterval returns an interval that contains the last report only. It is used for values
-// computed from many objects, as it is not known when these last changed.
-func (c *cluster) reportInterval() interval {
-	at := c.report.ReceivedAt.UnixMilli()
-	return interval{since: at, until: at, staleAt: c.expiredAt()}
-}
-
-// expiredAt returns when the last report expired, in Unix milliseconds; 0 if it has not.
-func (c *cluster) expiredAt() int64 {
-	if at := c.report.ExpiresAt.UnixMilli(); at <= c.now {
-		return at
-	}
-	return 0
-}
-
-// sessionInterval returns the interval since the current session started, or the presentWindow
-// if there is no session that reports.
-func (c *cluster) sessionInterval() interval {
-	s := interval{since: c.now - presentWindow.Milliseconds(), until: c.now}
-	if started := c.status.Session.StartedAt; c.status.Session.Phase == session.Reporting && !started.IsZero() {
-		s.since = min(started.UnixMilli(), c.now)
-	}
-	return s
 }

@@ -34,7 +34,7 @@ func (qc *queryContext) demand(ctx context.Context, expr parser.Expr) (warnings 
 	var missing []string
 	for _, name := range visible {
 		qc.api.config.Demand(ctx, name)
-		if c := qc.cluster(name); c != nil && (!c.hasState() || c.expiredAt() != 0) {
+		if c := qc.cluster(name); c != nil && !c.Fresh() {
 			missing = append(missing, name)
 		}
 	}

@@ -2,14 +2,8 @@
 // clusters. It evaluates queries with Prometheus' own PromQL engine.
 //
 // The package parses form values but is otherwise independent of HTTP. It starts no goroutines
-// and stores no series: the series that a query selects are built for that query, under the
-// names that kube-state-metrics, the kubelet and cAdvisor use, and are discarded with its
-// response. docs/PROMETHEUS.md lists them.
-//
-// Series of usage and of counts have the samples of the history. There is no sample for a time
-// without a report, and a stale marker where a session ended. Series of objects have the value
-// of the last report. They begin when the object last changed, as far as the current session
-// has seen it (see RevisionTimes), and end with that report. Earlier values are not kept.
+// and stores no series: the series that a query selects are built for that query by
+// master/samples, and are discarded with its response.
 //
 // A query asks clusters to report only if one of its selectors has a matcher on the label
 // "cluster" that does not match the empty string, and only those clusters whose details the

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
+	"rollcall.dev/rollcall/master/samples"
 )
 
 // federate prepares the latest sample of each series, for a Prometheus to scrape. By default these
@@ -131,39 +132,30 @@ func exposition(all []storage.Series, accept string) (Response, error) {
 }
 
 func metricFamily(name string, all []storage.Series) *dto.MetricFamily {
-	i, _ := slices.BinarySearchFunc(families, name, func(f family, name string) int {
-		switch {
-		case f.name < name:
-			return -1
-		case f.name > name:
-			return 1
-		}
-		return 0
-	})
-	f := &families[i]
-	m := &dto.MetricFamily{Name: &f.name, Help: &f.help, Type: dto.MetricType_GAUGE.Enum()}
-	if f.kind == model.MetricTypeCounter {
+	f := samples.FamilyOf(name)
+	m := &dto.MetricFamily{Name: &f.Name, Help: &f.Help, Type: dto.MetricType_GAUGE.Enum()}
+	if f.Type == model.MetricTypeCounter {
 		m.Type = dto.MetricType_COUNTER.Enum()
 	}
 	for _, s := range all {
 		if p, ok := s.(*series).newest(); ok {
-			m.Metric = append(m.Metric, metric(s.Labels(), p, f.kind))
+			m.Metric = append(m.Metric, metric(s.Labels(), p, f.Type))
 		}
 	}
 	return m
 }
 
-func metric(l labels.Labels, p point, kind model.MetricType) *dto.Metric {
-	m := &dto.Metric{TimestampMs: &p.t}
+func metric(l labels.Labels, p samples.Sample, kind model.MetricType) *dto.Metric {
+	m := &dto.Metric{TimestampMs: &p.Time}
 	l.Range(func(l labels.Label) {
 		if l.Name != nameLabel {
 			m.Label = append(m.Label, &dto.LabelPair{Name: &l.Name, Value: &l.Value})
 		}
 	})
 	if kind == model.MetricTypeCounter {
-		m.Counter = &dto.Counter{Value: &p.v}
+		m.Counter = &dto.Counter{Value: &p.Value}
 		return m
 	}
-	m.Gauge = &dto.Gauge{Value: &p.v}
+	m.Gauge = &dto.Gauge{Value: &p.Value}
 	return m
 }

@@ -18,6 +18,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/history"
+	"rollcall.dev/rollcall/master/samples"
 	"rollcall.dev/rollcall/master/session"
 )
 
@@ -27,7 +28,7 @@ type harness struct {
 	start         time.Time
 	api           *API
 	history       *history.History
-	revisionTimes *RevisionTimes
+	revisionTimes *samples.RevisionTimes
 	clusters      map[string]*fakeCluster
 	// levels are the levels of the caller; nil allows everything.
 	levels   map[string]Level
@@ -53,7 +54,7 @@ func runTest(t *testing.T, run func(s *harness), set ...func(*Config)) {
 
 func newHarness(t testing.TB, set ...func(*Config)) *harness {
 	s := &harness{
-		t: t, start: time.Now(), clusters: map[string]*fakeCluster{}, revisionTimes: NewRevisionTimes(15 * time.Minute),
+		t: t, start: time.Now(), clusters: map[string]*fakeCluster{}, revisionTimes: samples.NewRevisionTimes(15 * time.Minute),
 		history: history.New(history.Config{Window: 15 * time.Minute, Log: slog.New(slog.DiscardHandler)}),
 	}
 	c := Config{

@@ -216,7 +216,7 @@ func TestCollectorStopsOnCancel(t *testing.T) {
 		if i == 100 {
 			cancel()
 		}
-		out.add(nil, "a", "b")
+		out.Add(nil, []string{"a", "b"})
 	}
 	if len(out.series) >= 100+checkEvery || !errors.Is(out.err, context.Canceled) {
 		t.Errorf("got %d series and error %v, want less than %d and %v", len(out.series), out.err, 100+checkEvery, context.Canceled)

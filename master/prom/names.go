@@ -151,12 +151,12 @@ func (a *API) metadata(_ context.Context, r Request) (Response, error) {
 		return Response{}, err
 	}
 	all, only := map[string][]metadata{}, r.Form.Get("metric")
-	for _, f := range families {
+	for _, f := range a.families {
 		if limit > 0 && len(all) == limit {
 			break
 		}
-		if only == "" || only == f.name {
-			all[f.name] = []metadata{{Type: f.kind, Help: f.help}}
+		if only == "" || only == f.Name {
+			all[f.Name] = []metadata{{Type: f.Type, Help: f.Help}}
 		}
 	}
 	return dataResponse(all)

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"rollcall.dev/rollcall/master/history"
+	"rollcall.dev/rollcall/master/samples"
 	"rollcall.dev/rollcall/master/session"
 )
 
@@ -52,7 +53,7 @@ type Config struct {
 	Demand func(ctx context.Context, cluster string)
 	// History is nil if no history is kept. RevisionTimes works with or without it.
 	History       *history.History
-	RevisionTimes *RevisionTimes
+	RevisionTimes *samples.RevisionTimes
 	// MaxSamples limits the samples that one query holds in memory. Zero means DefaultMaxSamples.
 	MaxSamples int
 	Version    string
@@ -122,6 +123,8 @@ type API struct {
 	config Config
 	engine *promql.Engine
 	parser parser.Parser
+	// families are sorted by name.
+	families []samples.Family
 	// maxSeries limits the series that one request selects.
 	maxSeries int
 	// querySem holds a token for each request that is evaluated, parseSem for each one that is
@@ -138,10 +141,10 @@ func New(c Config) *API {
 		c.MaxSamples = DefaultMaxSamples
 	}
 	if c.RevisionTimes == nil {
-		c.RevisionTimes = NewRevisionTimes(0)
+		c.RevisionTimes = samples.NewRevisionTimes(0)
 	}
 	p := parser.NewParser(parser.Options{})
-	a := &API{config: c, parser: p, maxSeries: maxSeries, querySem: make(chan struct{}, maxQueries), parseSem: make(chan struct{}, maxQueries)}
+	a := &API{config: c, parser: p, families: samples.Families, maxSeries: maxSeries, querySem: make(chan struct{}, maxQueries), parseSem: make(chan struct{}, maxQueries)}
 	a.metrics = newMetrics(c.Metrics, a.querySem)
 	a.engine = promql.NewEngine(promql.EngineOpts{
 		Logger: c.Log, MaxSamples: c.MaxSamples, Timeout: queryTimeout, LookbackDelta: lookback,

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/util/annotations"
+	"rollcall.dev/rollcall/master/samples"
 )
 
 // queryable is a storage.Queryable of what one request may see.
@@ -48,21 +49,22 @@ func (qc *queryContext) find(ctx context.Context, from, to int64, matchers []*la
 	out := &seriesCollector{ctx: ctx, limit: qc.api.maxSeries - qc.series, limitErr: tooManySeriesError(qc.api.maxSeries), from: from, to: to, matchers: slices.DeleteFunc(slices.Clone(matchers), func(m *labels.Matcher) bool {
 		return m.Name == nameLabel || m.Name == clusterLabel
 	})}
-	visible := map[Level][]string{}
-	for i := range families {
-		f := &families[i]
-		if !matches(matchers, nameLabel, f.name) {
+	collector, visible := samples.NewCollector(out), map[Level][]string{}
+	for i := range qc.api.families {
+		f := &qc.api.families[i]
+		if !matches(matchers, nameLabel, f.Name) {
 			continue
 		}
-		names, ok := visible[f.level]
+		level := levelOf(f)
+		names, ok := visible[level]
 		if !ok {
 			var err error
-			if names, err = qc.visible(ctx, matchers, f.level); err != nil {
+			if names, err = qc.visible(ctx, matchers, level); err != nil {
 				return nil, err
 			}
-			visible[f.level] = names
+			visible[level] = names
 		}
-		if err := qc.collect(ctx, f, names, out); err != nil {
+		if err := qc.collect(ctx, f, names, out, collector); err != nil {
 			return nil, err
 		}
 	}
@@ -70,7 +72,7 @@ func (qc *queryContext) find(ctx context.Context, from, to int64, matchers []*la
 }
 
 // collect adds the series of one family of some clusters to out.
-func (qc *queryContext) collect(ctx context.Context, f *family, clusters []string, out *seriesCollector) error {
+func (qc *queryContext) collect(ctx context.Context, f *samples.Family, clusters []string, out *seriesCollector, collector *samples.Collector) error {
 	for _, name := range clusters {
 		c := qc.cluster(name)
 		if c == nil {
@@ -79,13 +81,13 @@ func (qc *queryContext) collect(ctx context.Context, f *family, clusters []strin
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		out.start(f, c)
-		f.collect(c, out)
+		out.start(f, name)
+		f.Collect(c, collector)
 		switch {
 		case out.err != nil:
 			return out.err
-		case c.stateErr != nil:
-			return &Error{Type: ErrorUnavailable, Err: c.stateErr}
+		case c.StateErr() != nil:
+			return &Error{Type: ErrorUnavailable, Err: c.StateErr()}
 		}
 	}
 	return nil
@@ -111,7 +113,7 @@ func (q *querier) LabelValues(ctx context.Context, name string, _ *storage.Label
 		names, err := q.qc.clusters(ctx, matchers)
 		return names, nil, err
 	} else if only && name == nameLabel && len(matchers) == 0 {
-		return allNames(), nil, nil
+		return q.qc.api.names(), nil, nil
 	}
 	found, err := q.qc.find(ctx, q.from, q.to, matchers)
 	if err != nil {
@@ -131,13 +133,22 @@ func matchOnlyNameAndCluster(matchers []*labels.Matcher) bool {
 	return !slices.ContainsFunc(matchers, func(m *labels.Matcher) bool { return m.Name != nameLabel && m.Name != clusterLabel })
 }
 
+// levelOf returns the lowest level that a caller of a Family needs.
+func levelOf(f *samples.Family) Level {
+	if f.Scope == samples.Summary {
+		return Summary
+	}
+	return Details
+}
+
 // clusters returns the visible clusters for which at least one selected family exists, whether
 // or not they have series at present. matchers are on the metric name and the cluster only.
 func (qc *queryContext) clusters(ctx context.Context, matchers []*labels.Matcher) ([]string, error) {
 	level := NoAccess
-	for i := range families {
-		if f := &families[i]; matches(matchers, nameLabel, f.name) && (level == NoAccess || f.level < level) {
-			level = f.level
+	for i := range qc.api.families {
+		f := &qc.api.families[i]
+		if matches(matchers, nameLabel, f.Name) && (level == NoAccess || levelOf(f) < level) {
+			level = levelOf(f)
 		}
 	}
 	if level == NoAccess {
@@ -146,10 +157,10 @@ func (qc *queryContext) clusters(ctx context.Context, matchers []*labels.Matcher
 	return qc.visible(ctx, matchers, level)
 }
 
-func allNames() []string {
-	names := make([]string, len(families))
-	for i := range families {
-		names[i] = families[i].name
+func (a *API) names() []string {
+	names := make([]string, len(a.families))
+	for i := range a.families {
+		names[i] = a.families[i].Name
 	}
 	return names
 }

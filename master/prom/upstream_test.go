@@ -23,6 +23,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/history"
+	"rollcall.dev/rollcall/master/samples"
 )
 
 // TestUpstreamPromQLScripts runs the scripts with which Prometheus tests PromQL, from its module,
@@ -43,8 +44,6 @@ func TestUpstreamPromQLScripts(t *testing.T) {
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("got %d scripts and error %v, want some scripts", len(scripts), err)
 	}
-	ours := families
-	t.Cleanup(func() { families = ours })
 	ran, all := 0, 0
 	for _, path := range scripts {
 		t.Run(filepath.Base(path), func(t *testing.T) {
@@ -266,7 +265,7 @@ func (l *scriptRunner) fillHistory() {
 	}
 	l.filled = true
 	l.api.config.History = history.New(history.Config{Window: 100 * 365 * 24 * time.Hour})
-	families = l.families()
+	l.api.families = l.families()
 	fake := &fakeCluster{state: &state.State{Epoch: 7}}
 	times := map[int64]bool{}
 	for _, s := range l.series {
@@ -309,20 +308,23 @@ func (l *scriptRunner) addReading(fake *fakeCluster, at int64) {
 }
 
 // families returns a family for each loaded name.
-func (l *scriptRunner) families() []family {
+func (l *scriptRunner) families() []samples.Family {
 	names := map[string]bool{}
 	for _, s := range l.series {
 		names[s.labels.Get(nameLabel)] = true
 	}
-	var all []family
+	var all []samples.Family
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		all = append(all, family{name, "", model.MetricTypeGauge, Details, nil, func(c *cluster, out *seriesCollector) { l.collect(name, c, out) }})
+		all = append(all, samples.Family{
+			Name: name, Type: model.MetricTypeGauge, Scope: samples.Details,
+			Collect: func(c *samples.Cluster, out *samples.Collector) { l.collect(name, c, out) },
+		})
 	}
 	return all
 }
 
-func (l *scriptRunner) collect(name string, c *cluster, out *seriesCollector) {
-	for s := range c.history.Series(state.KindContainer) {
+func (l *scriptRunner) collect(name string, c *samples.Cluster, out *samples.Collector) {
+	for s := range c.History.Series(state.KindContainer) {
 		i, err := strconv.Atoi(s.Container)
 		if err != nil {
 			l.t.Fatal(err)
@@ -336,16 +338,21 @@ func (l *scriptRunner) collect(name string, c *cluster, out *seriesCollector) {
 				pairs = append(pairs, one.Name, one.Value)
 			}
 		})
-		out.add(shiftToZero(samplesOf(s, history.Memory, 1000)), pairs...)
+		out.Add(samplesOf(s), pairs...)
 	}
 }
 
-// shiftToZero shifts points by scriptEpoch, so that they start at 0.
-func shiftToZero(p pointsFunc) pointsFunc {
-	return func(from, to int64, yield func(point) bool) {
-		p(from+scriptEpoch, to+scriptEpoch, func(one point) bool {
-			one.t -= scriptEpoch
-			return yield(one)
-		})
+// samplesOf returns the samples of a series in thousandths, shifted by scriptEpoch so that they start at 0.
+func samplesOf(series history.Series) samples.Func {
+	return func(from, to int64, yield func(samples.Sample) bool) {
+		for s := range series.Samples(history.Memory, from+scriptEpoch, to+scriptEpoch) {
+			one := samples.Sample{Time: s.Time - scriptEpoch, Value: float64(s.Value) / 1000}
+			if s.Stale {
+				one.Value = samples.StaleNaN
+			}
+			if !yield(one) {
+				return
+			}
+		}
 	}
 }

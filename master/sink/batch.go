@@ -5,7 +5,8 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
-	"rollcall.dev/rollcall/master/heapster"
+	"rollcall.dev/rollcall/master/history"
+	"rollcall.dev/rollcall/master/samples"
 )
 
 // Batch is a report of one cluster. It is immutable.
@@ -18,9 +19,9 @@ type Batch struct {
 	// times of their last report.
 	Ended bool
 	// Counts is nil if Ended is true and the rest of the cluster still exists.
-	Counts *state.Summary
+	Counts *history.Counts
 
-	inventory *heapster.Inventory
+	inventory *samples.Inventory
 	usage     *state.Usage
 	totals    []int64 // CPU time by slot, in millicore-seconds; noTotal if it is not sent
 }
@@ -31,10 +32,10 @@ const noTotal = -1
 // Len returns the number of metric sets.
 func (b *Batch) Len() int { return b.inventory.Len() }
 
-// MetricSets yields the metric sets. Only those of a node or container with a new sample
+// Sets yields the metric sets. Only those of a node or container with a new sample
 // have the metric cpu/usage.
-func (b *Batch) MetricSets() iter.Seq[heapster.MetricSet] {
-	return b.inventory.MetricSets(heapster.Reading{Usage: b.usage, At: b.At, Total: func(_ *heapster.MetricSet, slot uint32) (int64, bool) {
+func (b *Batch) Sets() iter.Seq[samples.Set] {
+	return b.inventory.Sets(samples.Reading{Usage: b.usage, At: b.At, Total: func(_ *samples.Set, slot uint32) (int64, bool) {
 		if int(slot) >= len(b.totals) || b.totals[slot] == noTotal {
 			return 0, false
 		}

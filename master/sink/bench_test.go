@@ -9,7 +9,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
 	"rollcall.dev/rollcall/api/wire"
-	"rollcall.dev/rollcall/master/heapster"
+	"rollcall.dev/rollcall/master/samples"
 )
 
 // BenchmarkReading makes a batch of a reading of 300 containers, and encodes it with each exporter. Connections are not
@@ -38,13 +38,13 @@ func BenchmarkReading(b *testing.B) {
 	lines.lines.SetPrecision(lineprotocol.Millisecond)
 	for name, e := range map[string]interface {
 		begin(b *Batch)
-		add(s *heapster.MetricSet) error
+		add(s *samples.Set) error
 	}{"remotewrite": &remoteWrite{}, "influxdb": lines, "kafka": &kafka{topic: "metrics"}} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				e.begin(batch)
-				for s := range batch.MetricSets() {
+				for s := range batch.Sets() {
 					if !sanitizeSet(&s) {
 						b.Fatal("got an invalid set")
 					}

@@ -17,6 +17,6 @@
 //
 // On shutdown the workers send what is queued, for at most drainTimeout.
 //
-// A metric set (heapster.MetricSet) is all metrics of one container, pod, namespace, node
+// A metric set (samples.Set) is all metrics of one container, pod, namespace, node
 // or cluster at one time. docs/SINKS.md documents the URLs, metrics and labels.
 package sink

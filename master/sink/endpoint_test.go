@@ -52,7 +52,7 @@ func send(t *testing.T, rawURL string, batches ...*Batch) error {
 	defer e.close()
 	for _, b := range batches {
 		e.begin(b)
-		for set := range b.MetricSets() {
+		for set := range b.Sets() {
 			if err := e.add(&set); err != nil {
 				t.Fatal(err)
 			}
@@ -109,7 +109,7 @@ func TestSecretsAreReadAtEachRequest(t *testing.T) {
 	}
 	b := batches(t)[1]
 	e.begin(b)
-	for set := range b.MetricSets() {
+	for set := range b.Sets() {
 		if err := e.add(&set); err != nil {
 			t.Fatal(err)
 		}

@@ -48,7 +48,7 @@ func export(t *testing.T, e exporter, batches []*Batch, each func()) {
 	t.Helper()
 	for _, b := range batches {
 		e.begin(b)
-		for set := range b.MetricSets() {
+		for set := range b.Sets() {
 			if !sanitizeSet(&set) {
 				continue
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"rollcall.dev/rollcall/master/heapster"
+	"rollcall.dev/rollcall/master/samples"
 )
 
 // influx sends InfluxDB's line protocol over HTTP, with the measurements and tags of
@@ -77,14 +78,14 @@ func newInflux(e *endpoint, fields bool) (*influx, error) {
 
 func (w *influx) begin(b *Batch) { w.batch = b }
 
-func (w *influx) add(s *heapster.MetricSet) error {
+func (w *influx) add(s *samples.Set) error {
 	if w.batch.Ended {
 		return nil
 	}
 	at := time.UnixMilli(s.At)
 	open := ""
 	for _, m := range measured {
-		v, ok := s.Value(m)
+		v, ok := m.Value(s)
 		if !ok {
 			continue
 		}
@@ -103,7 +104,7 @@ func (w *influx) add(s *heapster.MetricSet) error {
 		w.lines.AddField(field, fieldOf(m, v))
 	}
 	w.end(open, at)
-	if s.Kind == heapster.Cluster {
+	if s.Kind == samples.KindCluster {
 		w.counts()
 	}
 	// A line that cannot be encoded is not in the request. The encoder remembers that there
@@ -123,7 +124,7 @@ var measured = []heapster.Metric{
 }
 
 // start begins a line. The encoder requires tags sorted by name.
-func (w *influx) start(measurement string, s *heapster.MetricSet) {
+func (w *influx) start(measurement string, s *samples.Set) {
 	w.lines.StartLine(measurement)
 	for _, l := range tags(w.batch.Cluster, s) {
 		if l.value != "" {
@@ -149,8 +150,8 @@ func fieldOf(m heapster.Metric, v float64) lineprotocol.Value {
 func (w *influx) counts() {
 	w.lines.StartLine("rollcall_cluster")
 	w.lines.AddTag("cluster_name", w.batch.Cluster)
-	for _, c := range counts {
-		w.lines.AddField(c.name, lineprotocol.MustNewValue(int64(c.get(w.batch.Counts))))
+	for _, c := range samples.Counts {
+		w.lines.AddField(c.Field, lineprotocol.MustNewValue(w.batch.Counts.Value(c.Count)))
 	}
 	w.lines.EndLine(w.batch.At)
 }

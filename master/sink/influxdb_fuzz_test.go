@@ -25,7 +25,7 @@ func FuzzSinks(f *testing.F) {
 		lines, records, series := &influx{}, &kafka{}, &remoteWrite{}
 		lines.lines.SetPrecision(lineprotocol.Millisecond)
 		for _, b := range (trackers{}).batchesOf(m.report("hostile", 1, 100)) {
-			for s := range b.MetricSets() {
+			for s := range b.Sets() {
 				if !sanitizeSet(&s) {
 					continue
 				}

@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"rollcall.dev/rollcall/master/heapster"
+	"rollcall.dev/rollcall/master/samples"
 )
 
 // defaultTopic is the default topic of Heapster's sink.
@@ -124,19 +125,19 @@ func saslOf(mechanism, user string, password func() (string, error)) sasl.Mechan
 
 func (w *kafka) begin(b *Batch) { w.batch = b }
 
-func (w *kafka) add(s *heapster.MetricSet) error {
+func (w *kafka) add(s *samples.Set) error {
 	if w.batch.Ended {
 		return nil
 	}
 	r := setRecord{Timestamp: time.UnixMilli(s.At).UTC(), Labels: tagMap(w.batch.Cluster, s), Metrics: map[string]float64{}}
 	for m := range heapster.NumMetrics {
-		if v, ok := s.Value(m); ok {
+		if v, ok := m.Value(s); ok {
 			r.Metrics[m.String()] = v
 		}
 	}
-	if s.Kind == heapster.Cluster {
-		for _, c := range counts {
-			r.Metrics["rollcall/"+c.name] = float64(c.get(w.batch.Counts))
+	if s.Kind == samples.KindCluster {
+		for _, c := range samples.Counts {
+			r.Metrics["rollcall/"+c.Field] = float64(w.batch.Counts.Value(c.Count))
 		}
 	}
 	if !w.perMetric {

@@ -13,6 +13,7 @@ import (
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/heapster"
+	"rollcall.dev/rollcall/master/samples"
 )
 
 // t0 is when the tests begin, in whole seconds. It is recent, as receivers refuse old samples.
@@ -102,15 +103,15 @@ func (b trackers) batchesOf(n event) []*Batch { return (&Sinks{}).batchesOf(b, n
 // format formats a batch as text: the series, and the CPU time at seconds since t0.
 func format(b *Batch) string {
 	var parts []string
-	for s := range b.MetricSets() {
-		if s.Kind != heapster.Node && s.Kind != heapster.Container {
+	for s := range b.Sets() {
+		if s.Kind != samples.KindNode && s.Kind != samples.KindContainer {
 			continue
 		}
 		name := s.Node
-		if s.Kind == heapster.Container {
+		if s.Kind == samples.KindContainer {
 			name = s.Pod
 		}
-		if total, ok := s.Value(heapster.CPUUsage); ok {
+		if total, ok := heapster.CPUUsage.Value(&s); ok {
 			name += fmt.Sprintf("@%d=%gs", s.At/1000-t0.Unix(), total/1e9)
 		}
 		parts = append(parts, name)

@@ -5,7 +5,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"rollcall.dev/rollcall/master/heapster"
+	"rollcall.dev/rollcall/master/samples"
 )
 
 // Bounds of a metric set's labels. Receivers refuse a whole request for one label that is
@@ -20,7 +20,7 @@ const (
 // sanitizeSet reports whether a metric set can be sent. It replaces the characters of its
 // image and host that receivers refuse. It rejects a set whose object has a name that
 // Kubernetes would not allow: with another name it could be taken for another object.
-func sanitizeSet(s *heapster.MetricSet) bool {
+func sanitizeSet(s *samples.Set) bool {
 	for _, name := range [...]string{s.Namespace, s.Pod, s.Container, s.Node} {
 		if len(name) > maxName || sanitize(name) != name {
 			return false

@@ -16,7 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"rollcall.dev/rollcall/api/state"
-	"rollcall.dev/rollcall/master/heapster"
+	"rollcall.dev/rollcall/master/samples"
 )
 
 func TestSanitizeReplacesWhatReceiversRefuse(t *testing.T) {
@@ -124,8 +124,8 @@ func TestInvalidLineDoesNotFailOthers(t *testing.T) {
 	b := batches(t)[1]
 	w.begin(b)
 	failed := 0
-	for s := range b.MetricSets() {
-		if s.Kind == heapster.Pod {
+	for s := range b.Sets() {
+		if s.Kind == samples.KindPod {
 			s.At = math.MaxInt64 / 1000
 		}
 		if w.add(&s) != nil {
@@ -146,7 +146,7 @@ type selectiveReceiver struct {
 }
 
 func (p *selectiveReceiver) begin(b *Batch) { p.cluster = b.Cluster }
-func (p *selectiveReceiver) add(*heapster.MetricSet) error {
+func (p *selectiveReceiver) add(*samples.Set) error {
 	if p.filled == nil {
 		p.filled = map[string]int{}
 	}
@@ -198,7 +198,7 @@ func TestRecordThatKafkaRefusesDoesNotFailOthers(t *testing.T) {
 	defer e.close()
 	b, w := batches(t)[1], e.(*kafka)
 	e.begin(b)
-	for s := range b.MetricSets() {
+	for s := range b.Sets() {
 		if err := e.add(&s); err != nil {
 			t.Fatal(err)
 		}

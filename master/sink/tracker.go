@@ -5,7 +5,8 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
-	"rollcall.dev/rollcall/master/heapster"
+	"rollcall.dev/rollcall/master/history"
+	"rollcall.dev/rollcall/master/samples"
 	"rollcall.dev/rollcall/master/series"
 )
 
@@ -14,7 +15,7 @@ type clusterTracker struct {
 	// epoch and objects identify the objects that inventory is made from.
 	epoch     uint64
 	objects   state.ObjectsID
-	inventory *heapster.Inventory
+	inventory *samples.Inventory
 	cpuTimes  []series.CPUTime // by slot
 	usage     *state.Usage
 	lastBatch time.Time
@@ -36,8 +37,7 @@ func (t *clusterTracker) report(e *event) ([]*Batch, error) {
 		usage = e.state.Usage
 		t.usage = usage
 	}
-	counts := e.counts
-	counts.Problems = nil
+	counts := history.CountsOf(&e.counts)
 	return append(batches, &Batch{
 		Cluster: e.cluster, At: t.nextTimestamp(e.at), Counts: &counts,
 		inventory: t.inventory, usage: usage, totals: t.integrate(usage, e.at),
@@ -58,9 +58,9 @@ func (t *clusterTracker) nextTimestamp(at time.Time) time.Time {
 // updateInventory replaces the inventory. It returns a batch of the objects that were
 // removed, if any.
 func (t *clusterTracker) updateInventory(e *event, s *state.State) []*Batch {
-	old, next := t.inventory, heapster.NewInventory(s)
+	old, next := t.inventory, samples.NewInventory(s)
 	if old == nil {
-		old = &heapster.Inventory{}
+		old = &samples.Inventory{}
 	}
 	var removed []int
 	known := series.Reconciler{
@@ -116,5 +116,5 @@ func (t *clusterTracker) endSession(cluster string, at time.Time) *Batch {
 	for slot := range t.cpuTimes {
 		t.cpuTimes[slot].Stop()
 	}
-	return &Batch{Cluster: cluster, At: t.nextTimestamp(at), Ended: true, Counts: &state.Summary{}, inventory: t.inventory, usage: t.usage}
+	return &Batch{Cluster: cluster, At: t.nextTimestamp(at), Ended: true, Counts: &history.Counts{}, inventory: t.inventory, usage: t.usage}
 }

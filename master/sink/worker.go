@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/backoff"
-	"rollcall.dev/rollcall/master/heapster"
+	"rollcall.dev/rollcall/master/samples"
 )
 
 const (
@@ -31,7 +31,7 @@ type exporter interface {
 	// add adds a metric set of that batch to the request. With the set of the cluster it adds
 	// the batch's Counts. An error means that a part of the set was left out; the request
 	// remains valid.
-	add(s *heapster.MetricSet) error
+	add(s *samples.Set) error
 	// send sends the request. After an error it may be called again, unless the error is a
 	// *refusedError or a *partialError.
 	send(ctx context.Context) error
@@ -143,7 +143,7 @@ func (w *worker) wait(batched, drain context.Context) bool {
 func (w *worker) export(drain context.Context, b *Batch) {
 	w.exporter.begin(b)
 	n := 0
-	for s := range b.MetricSets() {
+	for s := range b.Sets() {
 		w.put(b, n, &s, true)
 		if n++; w.filled >= maxRequest {
 			w.deliver(drain)
@@ -154,7 +154,7 @@ func (w *worker) export(drain context.Context, b *Batch) {
 
 // put adds set n of a batch to the request. It leaves out a set that cannot be sent, and
 // counts it as invalid if first is true.
-func (w *worker) put(b *Batch, n int, s *heapster.MetricSet, first bool) {
+func (w *worker) put(b *Batch, n int, s *samples.Set, first bool) {
 	valid := sanitizeSet(s)
 	if !valid || w.exporter.add(s) != nil {
 		if first {
@@ -202,7 +202,7 @@ func (w *worker) deliver(drain context.Context) {
 func (w *worker) addAgain(p part) {
 	w.exporter.begin(p.batch)
 	n := 0
-	for s := range p.batch.MetricSets() {
+	for s := range p.batch.Sets() {
 		if n >= p.to {
 			return
 		}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"rollcall.dev/rollcall/master/heapster"
+	"rollcall.dev/rollcall/master/samples"
 )
 
 // receiver is an exporter whose receiver responds as the test defines.
@@ -26,7 +26,7 @@ type receiver struct {
 }
 
 func (r *receiver) begin(*Batch) {}
-func (r *receiver) add(*heapster.MetricSet) error {
+func (r *receiver) add(*samples.Set) error {
 	r.filled++
 	return nil
 }

@@ -30,6 +30,7 @@ import (
 	"rollcall.dev/rollcall/master/history"
 	"rollcall.dev/rollcall/master/httpapi"
 	"rollcall.dev/rollcall/master/prom"
+	"rollcall.dev/rollcall/master/samples"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/view"
 )
@@ -50,13 +51,13 @@ type environment struct {
 func newEnvironment(t *testing.T, seeds int, pods ...int) *environment {
 	t.Helper()
 	env := &environment{reports: map[string]*session.Report{}, evaluated: map[string]time.Time{}}
-	samples, times := history.New(history.Config{Window: 15 * time.Minute, Log: slog.New(slog.DiscardHandler)}), prom.NewRevisionTimes(15*time.Minute)
+	usage, times := history.New(history.Config{Window: 15 * time.Minute, Log: slog.New(slog.DiscardHandler)}), samples.NewRevisionTimes(15*time.Minute)
 	now := time.Now()
 	for seed := range uint64(seeds) {
 		name := fmt.Sprintf("seed-%03d", seed)
 		v := env.report(name, seed, pods[seed%uint64(len(pods))], now)
 		times.EventHandler().OnReport(v, false)
-		samples.Add(name, v.LazyState, v.Summary, now)
+		usage.Add(name, v.LazyState, v.Summary, now)
 	}
 	registry := prometheus.NewRegistry()
 	log := slog.New(slog.DiscardHandler)
@@ -65,7 +66,7 @@ func newEnvironment(t *testing.T, seeds int, pods ...int) *environment {
 		Registry: httpapi.Registry{Resolve: env.resolve, List: env.list, LastKnown: func(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false }},
 		Prometheus: prom.New(prom.Config{
 			Clusters: func() []string { return env.names }, Current: env.current, Demand: func(context.Context, string) {},
-			History: samples, RevisionTimes: times, Metrics: prometheus.NewRegistry(), Log: log,
+			History: usage, RevisionTimes: times, Metrics: prometheus.NewRegistry(), Log: log,
 		}),
 		Documents: view.NewDocumentCache(1 << 20), Gatherer: registry, Metrics: registry, Log: log,
 	}))

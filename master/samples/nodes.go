@@ -1,4 +1,4 @@
-package prom
+package samples
 
 import (
 	"strings"
@@ -14,14 +14,14 @@ var conditionStatuses = []string{"true", "false", "unknown"}
 // internalIP is the type of addresses in the cluster's own network.
 const internalIP = "InternalIP"
 
-func nodeFamilies() []family {
-	of := func(f func(n *state.Node, add addFunc)) func(*cluster, *seriesCollector) {
+func nodeFamilies() []Family {
+	of := func(f func(n *state.Node, add addFunc)) func(*Cluster, *Collector) {
 		return objectSeries(state.KindNode, f)
 	}
-	load := func(f func(l *state.NodeLoad, add addFunc)) func(*cluster, *seriesCollector) {
+	load := func(f func(l *state.NodeLoad, add addFunc)) func(*Cluster, *Collector) {
 		return objectSeries(state.KindNodeLoad, f)
 	}
-	return []family{
+	return []Family{
 		{"kube_node_info", "Information about a node.", model.MetricTypeGauge, Details, kubeStateLabels, of(nodeInfo)},
 		{"kube_node_created", "The creation time of a node, in Unix seconds.", model.MetricTypeGauge, Details, kubeStateLabels, of(func(n *state.Node, add addFunc) {
 			addTime(add, n.CreatedAt, "node", n.Name)

@@ -1,4 +1,4 @@
-package prom
+package samples
 
 import (
 	"net"
@@ -11,9 +11,9 @@ import (
 
 // kubeletFamilies returns the metrics of kubelets that can be derived from their nodes and pods.
 // They have no series for a kubelet whose node is in status Unknown.
-func kubeletFamilies() []family {
+func kubeletFamilies() []Family {
 	gauge := model.MetricTypeGauge
-	return []family{
+	return []Family{
 		{"kubelet_node_name", "The name of the kubelet's node.", gauge, Details, kubeletLabels, kubelets(func(*state.State) func(string) float64 {
 			return func(string) float64 { return 1 }
 		})},
@@ -24,8 +24,8 @@ func kubeletFamilies() []family {
 
 // kubelets returns a collect function with a series for each node whose kubelet reports. of
 // returns a function that returns the value for a node.
-func kubelets(of func(*state.State) func(node string) float64, pairs ...string) func(*cluster, *seriesCollector) {
-	return func(c *cluster, out *seriesCollector) {
+func kubelets(of func(*state.State) func(node string) float64, pairs ...string) func(*Cluster, *Collector) {
+	return func(c *Cluster, out *Collector) {
 		s := c.state()
 		if s == nil {
 			return
@@ -33,7 +33,7 @@ func kubelets(of func(*state.State) func(node string) float64, pairs ...string) 
 		value, constant := of(s), c.reportInterval().constant
 		for n := range s.Nodes() {
 			if n.Ready != state.Unknown {
-				out.add(constant(value(n.Name)), append([]string{"node", n.Name, "instance", kubeletInstance(s, n)}, pairs...)...)
+				out.Add(constant(value(n.Name)), append([]string{"node", n.Name, "instance", kubeletInstance(s, n)}, pairs...)...)
 			}
 		}
 	}

@@ -1,4 +1,4 @@
-package prom
+package samples
 
 import (
 	"net/netip"
@@ -20,17 +20,17 @@ var (
 )
 
 // podSet builds the families of pods.
-type podSet []family
+type podSet []Family
 
-func podFamilies() []family {
+func podFamilies() []Family {
 	var s podSet
 	s.addMetadata()
 	s.addStatus()
 	s.addOwn()
-	return append(s, family{
+	return append(s, Family{
 		"kube_pod_status_reason", "Whether a pod, one of its conditions or one of its terminated containers has the reason.",
 		model.MetricTypeGauge, Details, kubeStateLabels, objectSeriesIn(state.KindPod, podReasons),
-	}, family{
+	}, Family{
 		"kube_pod_completion_time", "When the last main container of a pod terminated, in Unix seconds.",
 		model.MetricTypeGauge, Details, kubeStateLabels, objectSeriesIn(state.KindPod, podCompletion),
 	})
@@ -53,7 +53,7 @@ func (s *podSet) add(name, help string, scrapeLabels []string, f func(p *state.P
 	each := objectSeries(state.KindPod, func(p *state.Pod, add addFunc) {
 		f(p, add, []string{"namespace", p.Namespace, "pod", p.Name, "uid", p.UID.String()})
 	})
-	*s = append(*s, family{name, help, model.MetricTypeGauge, Details, scrapeLabels, each})
+	*s = append(*s, Family{name, help, model.MetricTypeGauge, Details, scrapeLabels, each})
 }
 
 // addKube adds a family of kube-state-metrics.

@@ -1,4 +1,4 @@
-package prom
+package samples
 
 import (
 	"github.com/prometheus/common/model"
@@ -6,14 +6,14 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-func serviceFamilies() []family {
+func serviceFamilies() []Family {
 	gauge := model.MetricTypeGauge
-	of := func(f func(v *state.Service, add addFunc, labels []string)) func(*cluster, *seriesCollector) {
+	of := func(f func(v *state.Service, add addFunc, labels []string)) func(*Cluster, *Collector) {
 		return objectSeries(state.KindService, func(v *state.Service, add addFunc) {
 			f(v, add, []string{"namespace", v.Namespace, "service", v.Name, "uid", v.UID.String()})
 		})
 	}
-	return []family{
+	return []Family{
 		{"kube_service_info", "Information about a Service.", gauge, Details, kubeStateLabels, of(func(v *state.Service, add addFunc, labels []string) {
 			add(1, append(labels, "cluster_ip", v.ClusterIP, "external_name", v.ExternalName,
 				"external_traffic_policy", v.ExternalTrafficPolicy.String(), "load_balancer_ip", v.LoadBalancerIP)...)

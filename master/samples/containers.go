@@ -1,4 +1,4 @@
-package prom
+package samples
 
 import (
 	"cmp"
@@ -12,7 +12,7 @@ import (
 // containerFamilies returns kube_pod_container_* for main containers, and
 // kube_pod_init_container_* for init containers and sidecars, which are restartable init
 // containers.
-func containerFamilies() []family {
+func containerFamilies() []Family {
 	return append(
 		containerFamiliesOf("kube_pod_container_", func(k state.ContainerKind) bool { return k == state.Main }),
 		containerFamiliesOf("kube_pod_init_container_", func(k state.ContainerKind) bool { return k == state.Init || k == state.Sidecar })...)
@@ -22,10 +22,10 @@ func containerFamilies() []family {
 type containerSet struct {
 	prefix   string
 	matches  func(state.ContainerKind) bool
-	families []family
+	families []Family
 }
 
-func containerFamiliesOf(prefix string, which func(state.ContainerKind) bool) []family {
+func containerFamiliesOf(prefix string, which func(state.ContainerKind) bool) []Family {
 	s := containerSet{prefix: prefix, matches: which}
 	s.addStates()
 	s.addTerminations()
@@ -36,7 +36,7 @@ func containerFamiliesOf(prefix string, which func(state.ContainerKind) bool) []
 // addSpec adds a family that depends on the container's spec only.
 func (s *containerSet) addSpec(name, help string, f func(k *state.Container, add addFunc)) {
 	each := eachContainer(func(k *state.Container) bool { return s.matches(k.Kind) }, f)
-	s.families = append(s.families, family{s.prefix + name, help, model.MetricTypeGauge, Details, kubeStateLabels, each})
+	s.families = append(s.families, Family{s.prefix + name, help, model.MetricTypeGauge, Details, kubeStateLabels, each})
 }
 
 // addStatus adds a gauge for containers that have a status.
@@ -46,7 +46,7 @@ func (s *containerSet) addStatus(name, help string, f func(k *state.Container, a
 
 func (s *containerSet) addStatusOf(kind model.MetricType, name, help string, f func(k *state.Container, add addFunc)) {
 	each := eachContainer(func(k *state.Container) bool { return s.matches(k.Kind) && !k.NoStatus }, f)
-	s.families = append(s.families, family{s.prefix + name, help, kind, Details, kubeStateLabels, each})
+	s.families = append(s.families, Family{s.prefix + name, help, kind, Details, kubeStateLabels, each})
 }
 
 func (s *containerSet) addState(name, help string, of state.ContainerState) {
@@ -71,8 +71,8 @@ func (s *containerSet) addLast(name, help string, f func(addLast *state.LastTerm
 
 // eachContainer returns a collect function that calls f for each selected container. The series
 // have the labels that identify the container.
-func eachContainer(of func(k *state.Container) bool, f func(k *state.Container, add addFunc)) func(*cluster, *seriesCollector) {
-	return func(c *cluster, out *seriesCollector) {
+func eachContainer(of func(k *state.Container) bool, f func(k *state.Container, add addFunc)) func(*Cluster, *Collector) {
+	return func(c *Cluster, out *Collector) {
 		s := c.state()
 		if s == nil {
 			return

@@ -1,4 +1,4 @@
-package prom
+package samples
 
 import (
 	"strconv"
@@ -8,9 +8,9 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-func portFamilies() []family {
+func portFamilies() []Family {
 	gauge := model.MetricTypeGauge
-	return []family{
+	return []Family{
 		{"rollcall_port_info", "A port in use on a node (* for all nodes) or load balancer, with a series for each of its targets.", gauge, Details, rollcallLabels, portInfo},
 		{"rollcall_port_target_ready", "Whether a target of a port in use is ready.", gauge, Details, rollcallLabels, portReady},
 		{"rollcall_port_conflict", "A port that is claimed more than once.", gauge, Details, rollcallLabels, portConflicts},
@@ -20,7 +20,7 @@ func portFamilies() []family {
 // eachTarget calls f with each port and each of its targets, or with nil if it has no targets, and
 // with the interval in which they did not change. It
 // calls resetUnique before each port.
-func eachTarget(c *cluster, out *seriesCollector, f func(p *state.Port, t *state.Target, unchanged interval)) {
+func eachTarget(c *Cluster, out *Collector, f func(p *state.Port, t *state.Target, unchanged interval)) {
 	s := c.state()
 	if s == nil {
 		return
@@ -39,7 +39,7 @@ func eachTarget(c *cluster, out *seriesCollector, f func(p *state.Port, t *state
 }
 
 // and returns the part of the interval in which a target did not change either.
-func (s interval) and(c *cluster, of *state.State, t *state.Target) interval {
+func (s interval) and(c *Cluster, of *state.State, t *state.Target) interval {
 	if e, ok := of.Get(t.Key()); ok {
 		s.since = max(s.since, c.entryInterval(e).since)
 	}
@@ -77,13 +77,13 @@ func targetLabels(p *state.Port, t *state.Target) []string {
 	return append(pairs, "pod", pod, "container", t.Container, "container_port", number, "target_node", t.Node, "target_address", address)
 }
 
-func portInfo(c *cluster, out *seriesCollector) {
+func portInfo(c *Cluster, out *Collector) {
 	eachTarget(c, out, func(p *state.Port, t *state.Target, unchanged interval) {
 		out.addUnique(unchanged.constant(1), targetLabels(p, t)...)
 	})
 }
 
-func portReady(c *cluster, out *seriesCollector) {
+func portReady(c *Cluster, out *Collector) {
 	eachTarget(c, out, func(p *state.Port, t *state.Target, unchanged interval) {
 		if t != nil {
 			out.addUnique(unchanged.constant(boolValue(t.Ready)), targetLabels(p, t)...)
@@ -91,7 +91,7 @@ func portReady(c *cluster, out *seriesCollector) {
 	})
 }
 
-func portConflicts(c *cluster, out *seriesCollector) {
+func portConflicts(c *Cluster, out *Collector) {
 	s := c.state()
 	if s == nil {
 		return

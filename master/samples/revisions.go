@@ -1,6 +1,7 @@
-package prom
+package samples
 
 import (
+	"slices"
 	"sort"
 	"sync"
 	"time"
@@ -80,20 +81,23 @@ func (r *RevisionTimes) forget(cluster string) {
 	delete(r.clusters, cluster)
 }
 
-// revisions returns a copy of the revisions of the session that v belongs to, the oldest first.
-func (r *RevisionTimes) revisions(v *session.Report) []revision {
+// Changes is a copy of the revisions of the session of a report, the oldest first.
+type Changes []revision
+
+// Changes returns the revisions of the session that v belongs to.
+func (r *RevisionTimes) Changes(v *session.Report) Changes {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	s := r.clusters[v.Cluster]
 	if s == nil || !v.HasState() || s.epoch != v.Epoch {
 		return nil
 	}
-	return append([]revision(nil), s.revisions...)
+	return slices.Clone(Changes(s.revisions))
 }
 
 // changedAt returns when an object with a seq last changed, in Unix milliseconds. It returns
 // at, the time of the report, if no revision includes that seq.
-func changedAt(revisions []revision, seq uint64, at int64) int64 {
+func changedAt(revisions Changes, seq uint64, at int64) int64 {
 	i := sort.Search(len(revisions), func(i int) bool { return revisions[i].seq >= seq })
 	if i == len(revisions) {
 		return at

@@ -1,4 +1,4 @@
-package prom
+package samples
 
 import (
 	"cmp"
@@ -20,12 +20,12 @@ const (
 // node has id="/" and that of a pod no container, so that a sum over container!="" does not
 // count them. Nodes and pods also have the series of the kubelet's /metrics/resource, which
 // metrics.k8s.io is based on.
-func usageFamilies() []family {
+func usageFamilies() []Family {
 	counter, gauge := model.MetricTypeCounter, model.MetricTypeGauge
-	cpu := func(of ...usageFunc) func(*cluster, *seriesCollector) { return usage(history.CPUTotal, 1000, of) }
-	memory := func(of ...usageFunc) func(*cluster, *seriesCollector) { return usage(history.Memory, 1, of) }
-	rate := func(of ...usageFunc) func(*cluster, *seriesCollector) { return usage(history.CPU, 1000, of) }
-	return []family{
+	cpu := func(of ...usageFunc) func(*Cluster, *Collector) { return usage(history.CPUTotal, 1000, of) }
+	memory := func(of ...usageFunc) func(*Cluster, *Collector) { return usage(history.Memory, 1, of) }
+	rate := func(of ...usageFunc) func(*Cluster, *Collector) { return usage(history.CPU, 1000, of) }
+	return []Family{
 		{"container_cpu_usage_seconds_total", "CPU time used, in seconds: " + integral + " " + podSum, counter, Details, cadvisorLabels, cpu(rootUsage, podUsage, containerUsage)},
 		{"container_memory_working_set_bytes", "Working set memory, as metrics.k8s.io samples it. The series of a node has id=\"/\". " + podSum, gauge, Details, cadvisorLabels, memory(rootUsage, podUsage, containerUsage)},
 		{"container_start_time_seconds", "The start time of a running container, in Unix seconds.", gauge, Details, cadvisorLabels, objectSeriesIn(state.KindContainer, startTime)},
@@ -39,11 +39,11 @@ func usageFamilies() []family {
 }
 
 // usageFunc adds series with the samples of a metric, divided by divisor.
-type usageFunc func(c *cluster, out *seriesCollector, m history.Metric, divisor float64)
+type usageFunc func(c *Cluster, out *Collector, m history.Metric, divisor float64)
 
-func usage(m history.Metric, divisor float64, of []usageFunc) func(*cluster, *seriesCollector) {
-	return func(c *cluster, out *seriesCollector) {
-		if c.history == nil {
+func usage(m history.Metric, divisor float64, of []usageFunc) func(*Cluster, *Collector) {
+	return func(c *Cluster, out *Collector) {
+		if c.History == nil {
 			return
 		}
 		for _, f := range of {
@@ -52,29 +52,29 @@ func usage(m history.Metric, divisor float64, of []usageFunc) func(*cluster, *se
 	}
 }
 
-func nodeUsage(c *cluster, out *seriesCollector, m history.Metric, divisor float64) {
-	for s := range c.history.Series(state.KindNode) {
-		out.add(samplesOf(s, m, divisor), "node", s.Node)
+func nodeUsage(c *Cluster, out *Collector, m history.Metric, divisor float64) {
+	for s := range c.History.Series(state.KindNode) {
+		out.Add(samplesOf(s, m, divisor), "node", s.Node)
 	}
 }
 
-func rootUsage(c *cluster, out *seriesCollector, m history.Metric, divisor float64) {
-	for s := range c.history.Series(state.KindNode) {
-		out.add(samplesOf(s, m, divisor), "node", s.Node, "id", "/")
+func rootUsage(c *Cluster, out *Collector, m history.Metric, divisor float64) {
+	for s := range c.History.Series(state.KindNode) {
+		out.Add(samplesOf(s, m, divisor), "node", s.Node, "id", "/")
 	}
 }
 
-func containerUsage(c *cluster, out *seriesCollector, m history.Metric, divisor float64) {
+func containerUsage(c *Cluster, out *Collector, m history.Metric, divisor float64) {
 	eachContainerUsage(c, func(s history.Series, image, name string) {
-		out.add(samplesOf(s, m, divisor), "namespace", s.Namespace, "pod", s.Pod, "container", s.Container, "node", s.Node, "image", image, "name", name)
+		out.Add(samplesOf(s, m, divisor), "namespace", s.Namespace, "pod", s.Pod, "container", s.Container, "node", s.Node, "image", image, "name", name)
 	})
 }
 
 // eachContainerUsage calls f with the history of each container. image and name are empty if the
 // container no longer exists.
-func eachContainerUsage(c *cluster, f func(s history.Series, image, name string)) {
+func eachContainerUsage(c *Cluster, f func(s history.Series, image, name string)) {
 	pods := podLookup{state: c.state()}
-	for s := range c.history.Series(state.KindContainer) {
+	for s := range c.History.Series(state.KindContainer) {
 		image, name := "", ""
 		if k := c.container(s); k != nil {
 			pods.find(k)
@@ -87,7 +87,7 @@ func eachContainerUsage(c *cluster, f func(s history.Series, image, name string)
 // podUsage adds series of existing pods. A pod has no CPU time once one of its main containers or
 // sidecars has terminated: the usage of that container leaves the history while the pod remains,
 // and a counter must not fall.
-func podUsage(c *cluster, out *seriesCollector, m history.Metric, divisor float64) {
+func podUsage(c *Cluster, out *Collector, m history.Metric, divisor float64) {
 	s := c.state()
 	if s == nil {
 		return
@@ -95,7 +95,7 @@ func podUsage(c *cluster, out *seriesCollector, m history.Metric, divisor float6
 	type podOn struct{ namespace, pod, node string }
 	parts, ended := map[podOn][]history.Series{}, map[podOn]bool{}
 	var order []podOn
-	for series := range c.history.Series(state.KindContainer) {
+	for series := range c.History.Series(state.KindContainer) {
 		k := c.container(series)
 		if k == nil || k.Kind != state.Main && k.Kind != state.Sidecar {
 			continue
@@ -111,16 +111,16 @@ func podUsage(c *cluster, out *seriesCollector, m history.Metric, divisor float6
 		if m == history.CPUTotal && ended[of] {
 			continue
 		}
-		out.add(summed(parts[of], m, divisor), "namespace", of.namespace, "pod", of.pod, "node", of.node)
+		out.Add(summed(parts[of], m, divisor), "namespace", of.namespace, "pod", of.pod, "node", of.node)
 	}
 }
 
-func samplesOf(s history.Series, m history.Metric, divisor float64) pointsFunc {
+func samplesOf(s history.Series, m history.Metric, divisor float64) Func {
 	return scaled(func(from, to int64) iter.Seq[history.Sample] { return s.Samples(m, from, to) }, divisor)
 }
 
 // container returns the container that a history series belongs to, nil if it no longer exists.
-func (c *cluster) container(l history.Series) *state.Container {
+func (c *Cluster) container(l history.Series) *state.Container {
 	s := c.state()
 	if s == nil {
 		return nil

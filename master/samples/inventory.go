@@ -1,4 +1,4 @@
-package heapster
+package samples
 
 import (
 	"iter"
@@ -19,7 +19,7 @@ type Inventory struct {
 	nodes      []nodeRow
 	hosts      map[string]string // host names by node, where they differ from the node's name
 	// partial is true if the inventory does not cover the whole cluster. It then has no
-	// MetricSet of the cluster.
+	// Set of the cluster.
 	partial bool
 }
 
@@ -57,14 +57,18 @@ func NewInventory(s *state.State) *Inventory {
 	return v
 }
 
-// inventoryOf returns the part of a State that makes up an entity.
-func inventoryOf(s *state.State, e Entity) *Inventory {
-	v := &Inventory{partial: e.Kind != Cluster}
-	if e.Kind == Cluster || e.Kind == Node {
-		v.addNodes(s, e.Node)
-	} else if e.Namespace != "" {
-		v.addPods(s, e.Namespace, e.Pod)
-	}
+// InventoryOfNodes returns the part of a State that consists of one node, or of all nodes and the cluster if node is empty.
+func InventoryOfNodes(s *state.State, node string) *Inventory {
+	v := &Inventory{partial: node != ""}
+	v.addNodes(s, node)
+	return v
+}
+
+// InventoryOfPods returns the part of a State that consists of a namespace with its pods and containers, or of one of its
+// pods if pod is not empty.
+func InventoryOfPods(s *state.State, namespace, pod string) *Inventory {
+	v := &Inventory{partial: true}
+	v.addPods(s, namespace, pod)
 	return v
 }
 
@@ -120,11 +124,11 @@ func (v *Inventory) addPods(s *state.State, namespace, pod string) {
 		if c.Namespace != podRow.namespace || c.Pod != podRow.pod {
 			v.appendIf(podRow, included)
 			if c.Namespace != namespaceRow.namespace {
-				v.appendIf(namespaceRow, namespaceRow.kind == Namespace)
+				v.appendIf(namespaceRow, namespaceRow.kind == KindNamespace)
 				namespaceRow = row{namespace: c.Namespace}
 			}
 			if podRow, included = podOf(s, c); included {
-				namespaceRow.kind = Namespace
+				namespaceRow.kind = KindNamespace
 			}
 		}
 		if included {
@@ -132,7 +136,7 @@ func (v *Inventory) addPods(s *state.State, namespace, pod string) {
 		}
 	}
 	v.appendIf(podRow, included)
-	v.appendIf(namespaceRow, namespaceRow.kind == Namespace && pod == "")
+	v.appendIf(namespaceRow, namespaceRow.kind == KindNamespace && pod == "")
 }
 
 func (v *Inventory) appendIf(r row, included bool) {
@@ -143,7 +147,7 @@ func (v *Inventory) appendIf(r row, included bool) {
 
 // podOf returns the row of a container's pod, and whether the inventory includes it.
 func podOf(s *state.State, c *state.Container) (row, bool) {
-	r := row{kind: Pod, namespace: c.Namespace, pod: c.Pod}
+	r := row{kind: KindPod, namespace: c.Namespace, pod: c.Pod}
 	e, ok := s.Get(state.Key{Kind: state.KindPod, Namespace: c.Namespace, Name: c.Pod})
 	if !ok {
 		return r, false
@@ -155,7 +159,7 @@ func podOf(s *state.State, c *state.Container) (row, bool) {
 
 func containerRow(slot uint32, c *state.Container) row {
 	r := row{
-		kind: Container, slot: slot, namespace: c.Namespace, pod: c.Pod, container: c.Name, node: c.Node, image: c.Image,
+		kind: KindContainer, slot: slot, namespace: c.Namespace, pod: c.Pod, container: c.Name, node: c.Node, image: c.Image,
 		resources: requirementsOf(c.Requests, c.Limits), init: c.Kind == state.Init || c.Kind == state.Sidecar,
 	}
 	if c.State == state.Running {
@@ -164,7 +168,7 @@ func containerRow(slot uint32, c *state.Container) row {
 	return r
 }
 
-// Len returns the number of MetricSets that the inventory yields.
+// Len returns the number of Sets that the inventory yields.
 func (v *Inventory) Len() int {
 	n := len(v.rows) + len(v.nodes)
 	if !v.partial {
@@ -181,33 +185,33 @@ type Reading struct {
 	// Total returns the CPU time that a node or container has used since the session
 	// began, in millicore-seconds, and false if it is unknown. A nil Total means that no
 	// CPU time is known.
-	Total func(s *MetricSet, slot uint32) (int64, bool)
+	Total func(s *Set, slot uint32) (int64, bool)
 }
 
-// MetricSets yields the MetricSet of each container, pod, namespace and node, and of the
+// Sets yields the Set of each container, pod, namespace and node, and of the
 // cluster. A pod follows its containers and a namespace its pods; the nodes follow the
 // namespaces, and the cluster comes last. Each kind is sorted by name.
-func (v *Inventory) MetricSets(u Reading) iter.Seq[MetricSet] {
-	return func(yield func(MetricSet) bool) {
-		var podSum, namespaceSum MetricSet
+func (v *Inventory) Sets(u Reading) iter.Seq[Set] {
+	return func(yield func(Set) bool) {
+		var podSum, namespaceSum Set
 		for i := range v.rows {
 			s := v.set(&v.rows[i], &u)
 			switch s.Kind {
-			case Container:
+			case KindContainer:
 				podSum.add(&s, summedOverContainers)
-			case Pod:
+			case KindPod:
 				s.add(&podSum, summedOverContainers)
 				namespaceSum.add(&s, summedOverPods)
-				podSum = MetricSet{}
-			case Namespace:
+				podSum = Set{}
+			case KindNamespace:
 				s.add(&namespaceSum, summedOverPods)
-				namespaceSum = MetricSet{}
+				namespaceSum = Set{}
 			}
 			if !yield(u.withTime(s)) {
 				return
 			}
 		}
-		cluster := MetricSet{Kind: Cluster}
+		cluster := Set{Kind: KindCluster}
 		for i := range v.nodes {
 			s := v.nodeSet(&v.nodes[i], &u)
 			cluster.add(&s, summedOverPods)
@@ -221,25 +225,22 @@ func (v *Inventory) MetricSets(u Reading) iter.Seq[MetricSet] {
 	}
 }
 
-// set returns the MetricSet of a row. That of a pod or namespace has no usage yet.
-func (v *Inventory) set(r *row, u *Reading) MetricSet {
-	s := MetricSet{Kind: r.kind, Namespace: r.namespace, Pod: r.pod, Container: r.container, Node: r.node, Image: r.image, Init: r.init, Started: r.started}
-	if r.kind == Namespace {
+// set returns the Set of a row. That of a pod or namespace has no usage yet.
+func (v *Inventory) set(r *row, u *Reading) Set {
+	s := Set{Kind: r.kind, Namespace: r.namespace, Pod: r.pod, Container: r.container, Node: r.node, Image: r.image, Init: r.init, Started: r.started}
+	if r.kind == KindNamespace {
 		return s
 	}
 	s.Host = v.hostOf(r.node)
 	s.putRequirements(r.resources)
-	if r.kind == Container {
+	if r.kind == KindContainer {
 		u.putUsage(&s, r.slot)
-		if r.started != 0 {
-			s.put(Uptime, float64(max(0, u.withTime(s).At-r.started)))
-		}
 	}
 	return s
 }
 
-func (v *Inventory) nodeSet(r *nodeRow, u *Reading) MetricSet {
-	s := MetricSet{Kind: Node, Node: r.name, Host: v.hostOf(r.name)}
+func (v *Inventory) nodeSet(r *nodeRow, u *Reading) Set {
+	s := Set{Kind: KindNode, Node: r.name, Host: v.hostOf(r.name)}
 	if r.hasLoad {
 		s.putRequirements(r.resources)
 	}
@@ -249,18 +250,18 @@ func (v *Inventory) nodeSet(r *nodeRow, u *Reading) MetricSet {
 }
 
 // putUsage adds the usage and the CPU time of a slot.
-func (u *Reading) putUsage(s *MetricSet, slot uint32) {
+func (u *Reading) putUsage(s *Set, slot uint32) {
 	s.putSample(u.Usage.Of(slot), u.At.UnixMilli())
 	if u.Total == nil {
 		return
 	}
 	if total, ok := u.Total(s, slot); ok {
-		s.put(CPUUsage, float64(total*nanosPerMilliSecond))
+		s.put(CPUTime, float64(total))
 	}
 }
 
 // withTime returns s; a set without a sample gets the time of the reading.
-func (u *Reading) withTime(s MetricSet) MetricSet {
+func (u *Reading) withTime(s Set) Set {
 	if s.At == 0 {
 		s.At = u.At.UnixMilli()
 	}
@@ -293,7 +294,7 @@ func (v *Inventory) Only(numbers []int) *Inventory {
 }
 
 func (v *Inventory) appendRow(r row) {
-	if r.kind == Container {
+	if r.kind == KindContainer {
 		v.containers = append(v.containers, len(v.rows))
 	}
 	v.rows = append(v.rows, r)

@@ -1,4 +1,4 @@
-package prom
+package samples
 
 import (
 	"slices"
@@ -12,9 +12,9 @@ import (
 
 // mixinFamilies returns the results of the recording rules of kubernetes-mixin that its dashboards
 // use, as far as they can be derived from series that exist.
-func mixinFamilies() []family {
+func mixinFamilies() []Family {
 	gauge := model.MetricTypeGauge
-	all := []family{
+	all := []Family{
 		{
 			"namespace_workload_pod:kube_pod_owner:relabel", "The workload that owns a pod, as kubernetes-mixin records it.",
 			gauge, Details, kubeStateLabels, objectSeries(state.KindPod, podWorkload),
@@ -39,11 +39,11 @@ func mixinFamilies() []family {
 	for _, resource := range []string{"cpu", "memory"} {
 		for _, of := range []string{"requests", "limits"} {
 			all = append(all,
-				family{
+				Family{
 					"cluster:namespace:pod_" + resource + ":active:kube_pod_container_resource_" + of, "The " + resource + " " + of + " of containers of unfinished pods, as kubernetes-mixin records it.",
 					gauge, Details, kubeStateLabels, activeAmounts(resource, of),
 				},
-				family{
+				Family{
 					"namespace_" + resource + ":kube_pod_container_resource_" + of + ":sum", "The " + resource + " " + of + " of a namespace's unfinished pods, as kubernetes-mixin records it.",
 					gauge, Details, nil, namespaceAmounts(resource, of),
 				})
@@ -72,31 +72,31 @@ func podOnNode(p *state.Pod, add addFunc) {
 }
 
 // imageUsage adds the series of containerUsage, except those of containers that no longer exist.
-func imageUsage(c *cluster, out *seriesCollector, m history.Metric, divisor float64) {
+func imageUsage(c *Cluster, out *Collector, m history.Metric, divisor float64) {
 	eachContainerUsage(c, func(s history.Series, image, name string) {
 		if image != "" {
-			out.add(samplesOf(s, m, divisor), "namespace", s.Namespace, "pod", s.Pod, "container", s.Container, "node", s.Node, "image", image, "name", name)
+			out.Add(samplesOf(s, m, divisor), "namespace", s.Namespace, "pod", s.Pod, "container", s.Container, "node", s.Node, "image", image, "name", name)
 		}
 	})
 }
 
-func coresUsage(of func(s history.Series, m history.Metric, divisor float64) pointsFunc) usageFunc {
-	return func(c *cluster, out *seriesCollector, m history.Metric, divisor float64) {
-		for s := range c.history.Series(state.KindContainer) {
-			out.add(of(s, m, divisor), "namespace", s.Namespace, "pod", s.Pod, "container", s.Container, "node", s.Node)
+func coresUsage(of func(s history.Series, m history.Metric, divisor float64) Func) usageFunc {
+	return func(c *Cluster, out *Collector, m history.Metric, divisor float64) {
+		for s := range c.History.Series(state.KindContainer) {
+			out.Add(of(s, m, divisor), "namespace", s.Namespace, "pod", s.Pod, "container", s.Container, "node", s.Node)
 		}
 	}
 }
 
 // rateSamples returns the rates of a counter over the five minutes before each of its samples.
-func rateSamples(s history.Series, m history.Metric, divisor float64) pointsFunc {
+func rateSamples(s history.Series, m history.Metric, divisor float64) Func {
 	const over = int64(5 * time.Minute / time.Millisecond)
-	return func(from, to int64, yield func(point) bool) {
+	return func(from, to int64, yield func(Sample) bool) {
 		var window []history.Sample
 		for sample := range s.Samples(m, from-over, to) {
 			if sample.Stale {
 				window = window[:0]
-				if sample.Time >= from && !yield(point{sample.Time, staleNaN}) {
+				if sample.Time >= from && !yield(Sample{sample.Time, StaleNaN}) {
 					return
 				}
 				continue
@@ -104,7 +104,7 @@ func rateSamples(s history.Series, m history.Metric, divisor float64) pointsFunc
 			window = append(slices.DeleteFunc(window, func(old history.Sample) bool { return old.Time <= sample.Time-over }), sample)
 			if first := window[0]; sample.Time >= from && sample.Time > first.Time {
 				seconds := float64(sample.Time-first.Time) / 1000
-				if !yield(point{sample.Time, float64(sample.Value-first.Value) / divisor / seconds}) {
+				if !yield(Sample{sample.Time, float64(sample.Value-first.Value) / divisor / seconds}) {
 					return
 				}
 			}
@@ -126,8 +126,8 @@ func activeContainers(s *state.State, f func(e state.Entry, k *state.Container, 
 	}
 }
 
-func activeAmounts(resource, of string) func(*cluster, *seriesCollector) {
-	return func(c *cluster, out *seriesCollector) {
+func activeAmounts(resource, of string) func(*Cluster, *Collector) {
+	return func(c *Cluster, out *Collector) {
 		s := c.state()
 		if s == nil {
 			return
@@ -137,15 +137,15 @@ func activeAmounts(resource, of string) func(*cluster, *seriesCollector) {
 			amounts, zeros := specResources(k, of)
 			addKubeResources(func(value float64, pairs ...string) {
 				if valueOf("resource", pairs) == resource {
-					out.add(constant(value), append([]string{"namespace", k.Namespace, "pod", k.Pod, "uid", uid, "container", k.Name, "node", k.Node}, pairs...)...)
+					out.Add(constant(value), append([]string{"namespace", k.Namespace, "pod", k.Pod, "uid", uid, "container", k.Name, "node", k.Node}, pairs...)...)
 				}
 			}, amounts, zeros)
 		})
 	}
 }
 
-func namespaceAmounts(resource, of string) func(*cluster, *seriesCollector) {
-	return func(c *cluster, out *seriesCollector) {
+func namespaceAmounts(resource, of string) func(*Cluster, *Collector) {
+	return func(c *Cluster, out *Collector) {
 		s := c.state()
 		if s == nil {
 			return
@@ -160,7 +160,7 @@ func namespaceAmounts(resource, of string) func(*cluster, *seriesCollector) {
 			}, amounts, zeros)
 		})
 		for namespace, sum := range sums {
-			out.add(c.reportInterval().constant(sum), "namespace", namespace)
+			out.Add(c.reportInterval().constant(sum), "namespace", namespace)
 		}
 	}
 }

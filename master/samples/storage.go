@@ -1,4 +1,4 @@
-package prom
+package samples
 
 import (
 	"github.com/prometheus/common/model"
@@ -12,13 +12,13 @@ var (
 )
 
 // storageFamilies returns the families of PersistentVolumeClaims and PersistentVolumes.
-func storageFamilies() []family {
-	var all []family
+func storageFamilies() []Family {
+	var all []Family
 	claim := func(name, help string, f func(v *state.Claim, add addFunc, labels []string)) {
 		each := objectSeries(state.KindClaim, func(v *state.Claim, add addFunc) {
 			f(v, add, []string{"namespace", v.Namespace, "persistentvolumeclaim", v.Name})
 		})
-		all = append(all, family{"kube_persistentvolumeclaim_" + name, help, model.MetricTypeGauge, Details, kubeStateLabels, each})
+		all = append(all, Family{"kube_persistentvolumeclaim_" + name, help, model.MetricTypeGauge, Details, kubeStateLabels, each})
 	}
 	claim("info", "Information about a PersistentVolumeClaim.", func(v *state.Claim, add addFunc, labels []string) {
 		add(1, append(labels, "storageclass", v.StorageClass, "volumename", v.Volume, "volumemode", v.VolumeMode)...)
@@ -41,7 +41,7 @@ func storageFamilies() []family {
 		each := objectSeries(state.KindPersistentVolume, func(v *state.PersistentVolume, add addFunc) {
 			f(v, add, []string{"persistentvolume", v.Name})
 		})
-		all = append(all, family{"kube_persistentvolume_" + name, help, model.MetricTypeGauge, Details, kubeStateLabels, each})
+		all = append(all, Family{"kube_persistentvolume_" + name, help, model.MetricTypeGauge, Details, kubeStateLabels, each})
 	}
 	volume("info", "Information about a PersistentVolume.", func(v *state.PersistentVolume, add addFunc, labels []string) {
 		add(1, append(labels, "storageclass", v.StorageClass)...)
@@ -62,13 +62,13 @@ func storageFamilies() []family {
 	volume("created", "The creation time of a PersistentVolume, in Unix seconds.", func(v *state.PersistentVolume, add addFunc, labels []string) {
 		addTime(add, v.CreatedAt, labels...)
 	})
-	return append(all, family{
+	return append(all, Family{
 		"kubelet_volume_stats_capacity_bytes", "The capacity of a mounted PersistentVolumeClaim, as in its status.", model.MetricTypeGauge, Details, kubeletLabels, mountedCapacity,
 	})
 }
 
 // mountedCapacity adds one series for each claim that is mounted by a pod.
-func mountedCapacity(c *cluster, out *seriesCollector) {
+func mountedCapacity(c *Cluster, out *Collector) {
 	s := c.state()
 	if s == nil {
 		return
@@ -80,7 +80,7 @@ func mountedCapacity(c *cluster, out *seriesCollector) {
 			v := &p.Storage[i]
 			if claim := [2]string{p.Namespace, v.Claim}; v.CapacityBytes != 0 && !seen[claim] {
 				seen[claim] = true
-				out.add(c.entryInterval(e).constant(float64(v.CapacityBytes)), "namespace", p.Namespace, "persistentvolumeclaim", v.Claim)
+				out.Add(c.entryInterval(e).constant(float64(v.CapacityBytes)), "namespace", p.Namespace, "persistentvolumeclaim", v.Claim)
 			}
 		}
 	}
