@@ -96,7 +96,7 @@ func (l *Link) copyPackets(from, to *os.File) {
 			return
 		}
 		f := l.faults.Load()
-		if f.Cut || rand.Float64() < f.Loss { //nolint:gosec // no secret depends on it
+		if f.Cut || rand.Float64() < f.Loss {
 			continue
 		}
 		select {

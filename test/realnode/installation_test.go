@@ -125,11 +125,11 @@ func (in *installation) shell(node *kube.Node, commands string) string {
 	cmd := exec.CommandContext(in.t.Context(), "sh", "-ec", commands)
 	cmd.Dir = in.dir
 	cmd.Env = []string{"PATH=" + in.bin + ":" + binaries + ":" + os.Getenv("PATH"), "KUBECONFIG=" + node.Cluster.Kubeconfig, "HOME=" + in.dir}
-	var errors strings.Builder
-	cmd.Stderr = &errors
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		in.t.Fatalf("%s: %v\n%s%s", commands, err, out, &errors)
+		in.t.Fatalf("%s: %v\n%s%s", commands, err, out, &stderr)
 	}
 	return strings.TrimSpace(string(out))
 }
