@@ -51,6 +51,8 @@ type Sessions struct {
 	Status func(cluster string) session.Status
 	// Events has the names of clusters whose Status changed.
 	Events <-chan string
+	// LinkRefusals has the agents that dialed the master and were refused. It may be nil.
+	LinkRefusals <-chan LinkRefusal
 }
 
 // Options has the settings of the reconcilers.
@@ -83,6 +85,11 @@ func Add(mgr manager.Manager, registry *Registry, sessions Sessions, o Options) 
 	}
 	if err := mgr.Add(events); err != nil {
 		return fmt.Errorf("add the session events: %w", err)
+	}
+	// An impostor must not use up the limits of other Events.
+	refusals := &linkRefusals{from: sessions.LinkRefusals, client: c, events: newEventRecorder(mgr.GetEventRecorder(fieldOwner), metrics)}
+	if err := mgr.Add(manager.RunnableFunc(refusals.run)); err != nil {
+		return fmt.Errorf("add the Events about refused agents: %w", err)
 	}
 	return nil
 }

@@ -50,10 +50,13 @@ type notice struct{ kind, reason, note string }
 
 // statusChanged writes an Event if the new status of a ClusterAgent is worth one.
 func (r *eventRecorder) statusChanged(agent *v1alpha1.ClusterAgent, before v1alpha1.ClusterAgentStatus) {
-	n, ok := noticeOf(agent.Name, before, agent.Status)
-	if !ok {
-		return
+	if n, ok := noticeOf(agent.Name, before, agent.Status); ok {
+		r.write(agent, n)
 	}
+}
+
+// write writes an Event, unless there are too many.
+func (r *eventRecorder) write(agent *v1alpha1.ClusterAgent, n notice) {
 	if !r.allow(agent.Name) {
 		r.metrics.events.WithLabelValues(outcomeLimited).Inc()
 		return

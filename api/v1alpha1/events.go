@@ -7,6 +7,9 @@ const (
 	EventFirstContact = "FirstContact"
 	// EventReachable (Normal): the agent answers again, or answers for the first time since the spec changed.
 	EventReachable = "Reachable"
+	// EventLinkRefused (Warning): an agent with the name of the cluster dialed the master and was refused. The text has
+	// the cause. It says nothing about the cluster's own agent, which may be connected.
+	EventLinkRefused = "LinkRefused"
 	// EventClusterUIDChanged (Normal): another cluster than before is accepted, because spec.clusterUID names it.
 	EventClusterUIDChanged = "ClusterUIDChanged"
 )

@@ -14,6 +14,12 @@ const adviceByReason: { [reason: string]: Advice } = {
       'Check that rollcall-agent runs in the cluster, ' +
       'and that spec.endpoint of the ClusterAgent is reachable from the hub.',
   },
+  NotLinked: {
+    title: 'The agent is not connected',
+    action:
+      'The agent has to dial the master. Check that rollcall-agent runs with --hub and the address of this hub, ' +
+      `and that its key is in spec.tls.pinnedSHA256 of the ClusterAgent. ${agentLog}`,
+  },
   CertificateRefused: {
     title: 'The certificate of the agent is not trusted',
     action:
