@@ -48,13 +48,13 @@ func TestSessionReasonsAreConditionReasons(t *testing.T) {
 
 func TestSessionPhasesAreStatusPhases(t *testing.T) {
 	phases := constantsOf(t, "../api/v1alpha1/clusteragent_types.go", "SessionPhase")
-	seen := constantsOf(t, "../master/session/reason.go", "Phase")
+	seen := constantsOf(t, "../api/http/v1/cluster.go", "Phase")
 	for name, value := range seen {
 		if phases["Phase"+name] != value {
-			t.Errorf("session.%s is %q, v1alpha1.Phase%s is %q", name, value, name, phases["Phase"+name])
+			t.Errorf("http/v1.%s is %q, v1alpha1.Phase%s is %q", name, value, name, phases["Phase"+name])
 		}
 	}
 	if len(seen) != len(phases) {
-		t.Errorf("session has %d phases, v1alpha1 %d", len(seen), len(phases))
+		t.Errorf("http/v1 has %d phases, v1alpha1 %d", len(seen), len(phases))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire"
 )
@@ -71,15 +72,12 @@ func (v Version) String() string { return fmt.Sprintf("%d.%x-%d", v.Term, v.Epoc
 type Session struct {
 	// ID identifies the session in the logs of master and agent. It is "" if there was no session yet.
 	ID    string
-	Phase Phase
+	Phase httpv1.Phase
 	// Holder is the ID of the master process that owns the session.
 	Holder string
 	// StartedAt is when the agent granted the session, ExpiresAt when it ends unless it is renewed.
 	StartedAt, ExpiresAt time.Time
 }
-
-// Phase is the phase of a session. Package session has the values.
-type Phase string
 
 // Fresh reports whether the report may be served at a time.
 func (r *Report) Fresh(now time.Time) bool { return r.HasState() && now.Before(r.ExpiresAt) }

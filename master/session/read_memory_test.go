@@ -33,7 +33,9 @@ func TestMemoryOfABurstOfReadsIsFreedWithinTwoMinutes(t *testing.T) {
 		defer cancel()
 		go documents.Run(ctx)
 		for i := range clusters {
-			m.addCluster(clusterName(i), continuous, func(c *Cluster) { c.RequestPeriod, c.CacheTTL, c.SessionDuration = 5*time.Second, 10*time.Second, time.Hour }).update(func() {
+			m.addCluster(clusterName(i), continuous, func(c *Cluster) {
+				c.RequestPeriod, c.CacheTTL, c.SessionDuration = 5*time.Second, 10*time.Second, time.Hour
+			}).update(func() {
 				m.agents[clusterName(i)].cluster = statetest.New(uint64(i+1), 20, 500)
 				m.agents[clusterName(i)].hello.Epoch = uint64(i + 1)
 			})
@@ -167,4 +169,3 @@ func TestUnreadableStoredReportIsNotRestored(t *testing.T) {
 		wantEqual(t, "seq", stateOf(t, r).Seq, a.state().Seq)
 	})
 }
-

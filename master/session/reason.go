@@ -1,7 +1,7 @@
 package session
 
 import (
-	"rollcall.dev/rollcall/master/report"
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/master/session/dial"
 )
 
@@ -24,18 +24,14 @@ const (
 )
 
 // Phase is the phase of a cluster's session.
-type Phase = report.Phase
+type Phase = httpv1.Phase
 
-// Values of status.session.phase.
+// Phases, as package http/v1 declares them.
 const (
-	// Idle means that there is no session, since there is no demand.
-	Idle Phase = "Idle"
-	// Connecting means that the master dials, or waits for the first report.
-	Connecting Phase = "Connecting"
-	// Reporting means that reports arrive.
-	Reporting Phase = "Reporting"
-	// Backoff means that the last attempt failed, and that the next one is not due yet.
-	Backoff Phase = "Backoff"
+	Idle       = httpv1.Idle
+	Connecting = httpv1.Connecting
+	Reporting  = httpv1.Reporting
+	Backoff    = httpv1.Backoff
 )
 
 // End reasons of sessions: values of status.session.lastEndReason. If the agent ends a session, the value is

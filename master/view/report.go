@@ -22,7 +22,7 @@ func NewReport(r *report.Report) Report {
 
 // SessionOf returns a session as clients see it.
 func SessionOf(s report.Session) httpv1.Session {
-	return httpv1.Session{ID: s.ID, Phase: httpv1.Phase(s.Phase), StartedAt: s.StartedAt, ExpiresAt: s.ExpiresAt}
+	return httpv1.Session{ID: s.ID, Phase: s.Phase, StartedAt: s.StartedAt, ExpiresAt: s.ExpiresAt}
 }
 
 // OldestSection returns the time at which all objects of the report were known to be true: the oldest

@@ -48,9 +48,12 @@ type Phase string
 
 // Phases of a session.
 const (
-	Idle       Phase = "Idle"
+	// Idle means that there is no session, since there is no demand.
+	Idle Phase = "Idle"
+	// Connecting means that the master dials, or waits for the first report.
 	Connecting Phase = "Connecting"
-	Reporting  Phase = "Reporting"
+	// Reporting means that reports arrive.
+	Reporting Phase = "Reporting"
 	// Backoff is the time between two attempts to reach the agent.
 	Backoff Phase = "Backoff"
 )
