@@ -6,4 +6,3 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 into=${1:-bin}
 package=rollcall.dev/rollcall/api/version
 CGO_ENABLED=0 go build -trimpath -ldflags "-X $package.stamped=$(<VERSION) -X $package.stampedCommit=$(git describe --always --abbrev=40 --exclude='*' --dirty)" -o "$into/" ./cmd/...
-install -m 755 cmd/kubectl-rollcall/kubectl_complete-rollcall "$into/"

@@ -93,7 +93,7 @@ func (p *plugin) command() *cobra.Command {
 	root.SetOut(p.Out)
 	root.SetErr(p.ErrOut)
 	p.connection.register(root.PersistentFlags(), p.getenv)
-	root.AddCommand(p.status(), p.nodes(), p.pods(), p.containers(), p.ports(), p.problems(), p.supportBundle())
+	root.AddCommand(p.status(), p.nodes(), p.pods(), p.containers(), p.ports(), p.problems(), p.supportBundle(), p.completion())
 	return root
 }
 

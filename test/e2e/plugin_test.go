@@ -48,13 +48,6 @@ func installPlugin(t *testing.T, hub *kube.Cluster) *kubectlUser {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	script, err := os.ReadFile(filepath.Join(repository, "cmd/kubectl-rollcall/kubectl_complete-rollcall"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(home, "bin", "kubectl_complete-rollcall"), script, 0o755); err != nil {
-		t.Fatal(err)
-	}
 	for _, command := range commands(t, "Installation") {
 		if command == "make build" {
 			continue // the plugin is built already
