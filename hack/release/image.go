@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -55,14 +54,22 @@ type PlatformImage struct {
 	v1.Image
 }
 
-// files returns the files of an image: the executable and the CA certificates. The keys are paths without a leading
-// slash.
-func (p program) files(executable []byte) (map[string][]byte, error) {
+// files returns the files of an image: the CA certificates, the licences and the executable. Files that change rarely
+// come first. Names have no leading slash.
+func (p program) files(s *Source, content []byte) ([]file, error) {
 	certificates, err := roots()
 	if err != nil {
 		return nil, err
 	}
-	return map[string][]byte{p.name: executable, rootsFile: certificates}, nil
+	files := []file{{name: rootsFile, content: certificates}}
+	for _, name := range []string{"LICENSE", "NOTICE"} {
+		content, err := os.ReadFile(filepath.Join(s.Root, name))
+		if err != nil {
+			return nil, fmt.Errorf("read the licence: %w", err)
+		}
+		files = append(files, file{name: "licenses/" + name, content: content})
+	}
+	return append(files, file{name: p.name, content: content, executable: true}), nil
 }
 
 // buildImages builds the images of all programs. Executables are left in folder/OS_ARCH.
@@ -112,10 +119,10 @@ func (p program) labels(s *Source, publisher *Publisher) map[string]string {
 	}
 }
 
-// image returns the image for one platform. It has two layers: the CA certificates, which are the same in all images
-// and most versions, and the executable.
+// image returns the image for one platform. Each file has a layer of its own, so that nodes and registries keep those
+// that two images or versions share.
 func (p program) image(s *Source, publisher *Publisher, platform Platform, executable []byte) (v1.Image, error) {
-	files, err := p.files(executable)
+	files, err := p.files(s, executable)
 	if err != nil {
 		return nil, err
 	}
@@ -136,8 +143,8 @@ func (p program) image(s *Source, publisher *Publisher, platform Platform, execu
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{rootsFile, p.name} {
-		compressed, err := layer(name, files[name])
+	for _, f := range files {
+		compressed, err := layer(f)
 		if err != nil {
 			return nil, err
 		}
@@ -149,7 +156,7 @@ func (p program) image(s *Source, publisher *Publisher, platform Platform, execu
 		}
 		image, err = mutate.Append(image, mutate.Addendum{
 			Layer:   l,
-			History: v1.History{Created: v1.Time{Time: s.Time}, CreatedBy: "add /" + name},
+			History: v1.History{Created: v1.Time{Time: s.Time}, CreatedBy: "add /" + f.name},
 		})
 		if err != nil {
 			return nil, err
@@ -160,7 +167,7 @@ func (p program) image(s *Source, publisher *Publisher, platform Platform, execu
 
 // layer returns a compressed tar with one file and its folders. All belong to root and have the time zero, so
 // that a layer changes only with its content.
-func layer(name string, content []byte) ([]byte, error) {
+func layer(f file) ([]byte, error) {
 	var out bytes.Buffer
 	compressor, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
 	if err != nil {
@@ -168,7 +175,7 @@ func layer(name string, content []byte) ([]byte, error) {
 	}
 	archive := tar.NewWriter(compressor)
 	var folders []string
-	for folder := path.Dir(name); folder != "."; folder = path.Dir(folder) {
+	for folder := path.Dir(f.name); folder != "."; folder = path.Dir(folder) {
 		folders = append(folders, folder)
 	}
 	for _, folder := range slices.Backward(folders) {
@@ -177,11 +184,11 @@ func layer(name string, content []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-	header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: fileMode(name), Size: int64(len(content)), ModTime: time.Unix(0, 0), Format: tar.FormatUSTAR}
+	header := &tar.Header{Typeflag: tar.TypeReg, Name: f.name, Mode: int64(f.mode()), Size: int64(len(f.content)), ModTime: time.Unix(0, 0), Format: tar.FormatUSTAR}
 	if err := archive.WriteHeader(header); err != nil {
 		return nil, err
 	}
-	if _, err := archive.Write(content); err != nil {
+	if _, err := archive.Write(f.content); err != nil {
 		return nil, err
 	}
 	if err := archive.Close(); err != nil {
@@ -191,14 +198,6 @@ func layer(name string, content []byte) ([]byte, error) {
 		return nil, err
 	}
 	return out.Bytes(), nil
-}
-
-// fileMode returns the permissions of a file of an image.
-func fileMode(name string) int64 {
-	if name == rootsFile {
-		return 0o644
-	}
-	return 0o755
 }
 
 // index returns the index of the platforms.
@@ -228,16 +227,16 @@ func writeFiles(ctx context.Context, s *Source, platform Platform, folder string
 		if err != nil {
 			return fmt.Errorf("read an executable: %w", err)
 		}
-		files, err := p.files(executable)
+		files, err := p.files(s, executable)
 		if err != nil {
 			return err
 		}
-		for _, name := range slices.Sorted(maps.Keys(files)) {
-			file := filepath.Join(folder, p.name, filepath.FromSlash(name))
-			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		for _, f := range files {
+			path := filepath.Join(folder, p.name, filepath.FromSlash(f.name))
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 				return fmt.Errorf("write the files of an image: %w", err)
 			}
-			if err := os.WriteFile(file, files[name], os.FileMode(fileMode(name))); err != nil {
+			if err := os.WriteFile(path, f.content, f.mode()); err != nil {
 				return fmt.Errorf("write the files of an image: %w", err)
 			}
 		}

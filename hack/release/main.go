@@ -2,8 +2,10 @@
 //
 //	release images   container images for all platforms, as an OCI layout and as archives; with --push to a registry
 //	release files    the files of the images for one platform, for the Dockerfile
+//	release all      all files of a release; with --push also the images and charts to the registries
+//	release notice   the file NOTICE, after a check that all licences of dependencies are allowed
 //
-// Everything is reproducible: the same commit and version of Go give the same bytes.
+// Everything is reproducible: the same commit and version of Go give the same bytes. Only the provenance has times.
 package main
 
 import (
@@ -23,6 +25,8 @@ import (
 var commands = map[string]func(ctx context.Context, args []string) error{
 	"images": runImages,
 	"files":  runFiles,
+	"all":    runAll,
+	"notice": runNotice,
 }
 
 func main() {
@@ -38,7 +42,7 @@ func main() {
 // run runs a subcommand.
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 || commands[args[0]] == nil {
-		return errors.New("usage: release images|files [FLAG…]")
+		return errors.New("usage: release images|files|all|notice [FLAG…]")
 	}
 	return commands[args[0]](ctx, args[1:])
 }
@@ -66,7 +70,7 @@ func (o options) parse(ctx context.Context, args []string) (*Source, *Publisher,
 		return nil, nil, err
 	}
 	if o.NArg() > 0 {
-		return nil, nil, fmt.Errorf("unexpected arguments: %s", strings.Join(o.Args(), " "))
+		return nil, nil, fmt.Errorf("unexpected arguments: %s (flags come first)", strings.Join(o.Args(), " "))
 	}
 	if *o.publisher == "" {
 		*o.publisher = filepath.Join(*o.root, "publisher.yaml")
@@ -139,4 +143,65 @@ func runFiles(ctx context.Context, args []string) error {
 		return fmt.Errorf("got %d platforms, want one", len(platforms))
 	}
 	return writeFiles(ctx, source, platforms[0], *o.output)
+}
+
+// runAll makes a release.
+func runAll(ctx context.Context, args []string) error {
+	o := newOptions("all", "bin/release")
+	version := o.String("version", "", "the version to release, as in the file VERSION")
+	draft := o.Bool("draft", false, "allow uncommitted changes, the section Unreleased of CHANGELOG.md, and a publisher in the domain .example")
+	list := o.String("platforms", "", "the platforms, separated by commas (default: all)")
+	builder := o.String("builder", "", "the URI that identifies who builds, for the provenance (default: sourceURL of the publisher)")
+	pushes := o.Bool("push", false, "also push images and charts to the registries of the publisher")
+	source, publisher, err := o.parse(ctx, args)
+	if err != nil {
+		return err
+	}
+	r := &release{Source: source, publisher: publisher, platforms: pluginPlatforms, draft: *draft, out: *o.output}
+	if *list != "" {
+		if r.platforms, err = parsePlatforms(*list); err != nil {
+			return err
+		}
+	}
+	if err := r.check(*version); err != nil {
+		return err
+	}
+	if *builder == "" {
+		*builder = publisher.SourceURL
+	}
+	entries, err := os.ReadDir(r.out)
+	if err != nil {
+		return fmt.Errorf("read the folder of the release: %w", err)
+	}
+	if len(entries) > 0 {
+		return fmt.Errorf("%s is not empty: remove it, or name another folder by --output", r.out)
+	}
+	if r.work, err = os.MkdirTemp("", "rollcall-release-"); err != nil {
+		return fmt.Errorf("create a folder for executables: %w", err)
+	}
+	defer os.RemoveAll(r.work)
+	if err := r.make(ctx, *builder); err != nil {
+		return err
+	}
+	if *pushes {
+		if err := push(ctx, r.images); err != nil {
+			return err
+		}
+		return pushCharts(ctx, r.charts)
+	}
+	return nil
+}
+
+// runNotice writes the file NOTICE.
+func runNotice(ctx context.Context, args []string) error {
+	o := newOptions("notice", ".")
+	source, _, err := o.parse(ctx, args)
+	if err != nil {
+		return err
+	}
+	modules, err := source.dependencies(ctx)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(*o.output, "NOTICE"), notice(modules), 0o644)
 }

@@ -165,13 +165,31 @@ func writeFile(file string, write func(io.Writer) error) (err error) {
 // ~/.docker/config.json.
 func push(ctx context.Context, images []Image) error {
 	for _, i := range images {
-		tag, err := name.NewTag(i.Ref)
-		if err != nil {
-			return fmt.Errorf("parse the name of an image: %w", err)
+		if err := pushTo(ctx, i.Ref, i.Index); err != nil {
+			return err
 		}
-		if err := remote.WriteIndex(tag, i.Index, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain)); err != nil {
-			return fmt.Errorf("push %s: %w; log in to the registry with a tool that writes ~/.docker/config.json", i.Ref, err)
+	}
+	return nil
+}
+
+// pushCharts is like push for charts.
+func pushCharts(ctx context.Context, charts []chart) error {
+	for _, c := range charts {
+		if err := pushTo(ctx, c.ref, c.artifact); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// pushTo pushes an image, an index or an artifact.
+func pushTo(ctx context.Context, ref string, content remote.Taggable) error {
+	tag, err := name.NewTag(ref)
+	if err != nil {
+		return fmt.Errorf("parse the name of an image: %w", err)
+	}
+	if err := remote.Push(tag, content, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain)); err != nil {
+		return fmt.Errorf("push %s: %w; log in to the registry with a tool that writes ~/.docker/config.json", ref, err)
 	}
 	return nil
 }
