@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds all binaries of a real Kubernetes cluster for tests and demos, once per user, and prints their folder
-# to stdout. Progress goes to stderr. The first run takes some ten minutes on two cores, later ones (from any clone) a
-# few milliseconds.
+# Provides all binaries of a real Kubernetes cluster for tests and demos, once per user, and prints their folder
+# to stdout. Progress goes to stderr. hack/kube-download downloads those that are published, and the others are built.
+# Building all takes some ten minutes on two cores. Later runs (from any clone) take a few milliseconds.
 #
 #   kube-binaries.sh        kube-apiserver kube-controller-manager kube-scheduler kubectl etcd kwok metrics-server
 #   kube-binaries.sh node   kubelet kube-proxy
@@ -12,6 +12,11 @@
 # has the checksums of modules that only the node's binaries need: in go.sum, their changes would rebuild all other
 # binaries.
 # If $KUBEBUILDER_ASSETS has kube-apiserver, etcd and kubectl (see setup-envtest), those three are taken from there.
+#
+# Nothing is downloaded with ROLLCALL_KUBE_DOWNLOADS=off, in CI (CI=true), or if all binaries were built before.
+# ROLLCALL_KUBE_INDEX and ROLLCALL_KUBE_RELEASE replace the URLs of setup-envtest's index and of Kubernetes' releases by
+# those of a mirror; an empty value leaves that source out. Downloaded binaries have a folder of their own, since they may
+# be of another patch release.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -53,13 +58,14 @@ node_version_key() {
 }
 
 # show_progress MODULE reads the package names that `go build -v` prints, and prints a line of progress every
-# ten seconds.
+# ten seconds, with the time left. A line "total: N" starts the compilation of at most N packages.
 show_progress() {
-	local module=$1 line downloaded=0 compiled=0 start=$SECONDS shown=$SECONDS status
+	local module=$1 line downloaded=0 compiled=0 start=$SECONDS shown=$SECONDS status total=0 compiling=$SECONDS left
 	while true; do
 		if IFS= read -r -t 5 line; then
 			case $line in
 			"go: downloading "*) downloaded=$((downloaded + 1)) ;;
+			"total: "*) total=${line#total: } compiling=$SECONDS ;;
 			*[[:space:]]*) printf '%s\n' "$line" >&2 ;; # not a package name: a warning or an error
 			*) compiled=$((compiled + 1)) ;;
 			esac
@@ -69,7 +75,11 @@ show_progress() {
 		fi
 		if ((SECONDS - shown >= 10)); then
 			shown=$SECONDS
-			log "$module: $((SECONDS - start)) s, $downloaded modules downloaded, $compiled packages compiled"
+			left=
+			if ((compiled > 0 && total > compiled)); then
+				left=", at most $(((SECONDS - compiling) * (total - compiled) / compiled)) s left"
+			fi
+			log "$module: $((SECONDS - start)) s, $downloaded modules downloaded, $compiled of $total packages compiled$left"
 		fi
 	done
 	log "$module: done in $((SECONDS - start)) s"
@@ -82,22 +92,38 @@ build() {
 	log "$module: building"
 	(
 		cd "$modules/$module"
+		echo "total: $(GOFLAGS=-mod=readonly GOWORK=off CGO_ENABLED=0 go list -deps "$@" | wc -l)"
 		GOFLAGS=-mod=readonly GOWORK=off CGO_ENABLED=0 go build -v -trimpath -ldflags "-s -w $flags" -o "$output" "$@"
 	) 2>&1 | show_progress "$module"
 }
 
-# build_all BIN builds the binaries of the control plane, kwok and metrics-server.
+# downloads succeeds if binaries may be downloaded.
+downloads() { [[ ${ROLLCALL_KUBE_DOWNLOADS:-on} != off && ${CI:-} != true ]] && ! have_assets; }
+
+# download BIN downloads binaries that are published. Every one that it cannot get is built.
+download() {
+	local -a urls=()
+	if [[ -v ROLLCALL_KUBE_INDEX ]]; then urls+=("-index=$ROLLCALL_KUBE_INDEX"); fi
+	if [[ -v ROLLCALL_KUBE_RELEASE ]]; then urls+=("-release=$ROLLCALL_KUBE_RELEASE"); fi
+	log "downloading what is published (ROLLCALL_KUBE_DOWNLOADS=off builds all)"
+	(cd "$here/.." && GOFLAGS="-mod=readonly -trimpath" CGO_ENABLED=0 go run ./hack/kube-download -version "$kubernetes" -output "$1" -pins "$modules/downloads.sum" "${urls[@]}" >"$1.downloaded") ||
+		log "the download has failed; building what is missing"
+}
+
+# build_all BIN builds the binaries of the control plane, kwok and metrics-server, except those that BIN has.
 build_all() {
-	local bin=$1
-	local -a commands=("${control_plane[@]}")
+	local bin=$1 binary
+	local -a commands=()
 	if have_assets; then
 		log "kube-apiserver, kubectl and etcd come from $KUBEBUILDER_ASSETS"
-		local binary
 		for binary in "${from_assets[@]}"; do ln -s "$KUBEBUILDER_ASSETS/$binary" "$bin/$binary"; done
-	else
-		commands+=(kube-apiserver kubectl)
-		build etcd "" "$bin/etcd" go.etcd.io/etcd/server/v3
+	elif downloads; then
+		download "$bin"
 	fi
+	[[ -x $bin/etcd ]] || build etcd "" "$bin/etcd" go.etcd.io/etcd/server/v3
+	for binary in kube-apiserver kubectl "${control_plane[@]}"; do
+		[[ -x $bin/$binary ]] || commands+=("$binary")
+	done
 	build kubernetes "$kubernetes_version" "$bin/" \
 		"${commands[@]/#/k8s.io/kubernetes/cmd/}" sigs.k8s.io/kwok/cmd/kwok sigs.k8s.io/metrics-server/cmd/metrics-server
 }
@@ -129,32 +155,44 @@ write_sums() {
 	rm -r "$mod"
 }
 
-# provide KEY BUILD DURATION prints the folder of that key. If it does not exist, the function BUILD builds its
-# binaries; DURATION is printed as the expected time.
+# provide KEY BUILD DURATION prints the folder of that key, or KEY-downloaded if binaries may be downloaded. If neither
+# exists, the function BUILD builds its binaries; DURATION is printed as the expected time.
 provide() {
 	local folder=$cache/$1 build=$2 duration=$3
-	if [[ ! -d $folder/bin ]]; then
+	if ! existing "$folder"; then
 		mkdir -p "$cache"
 		exec 9>"$cache/lock"
 		if ! flock --nonblock 9; then
 			log "another build is running, waiting for it"
 			flock 9
 		fi
+		if ! existing "$folder"; then
+			log "building Kubernetes $kubernetes into $folder (once; $duration)"
+			local building=$folder.building
+			rm -rf "$building"
+			mkdir -p "$building/bin"
+			"$build" "$building/bin"
+			if [[ -s $building/bin.downloaded ]]; then folder+=-downloaded; fi
+			mv "$building" "$folder"
+			log "ready in $SECONDS s"
+			echo "$folder/bin"
+		fi
 	fi
-	if [[ ! -d $folder/bin ]]; then
-		log "building Kubernetes $kubernetes into $folder (once; $duration)"
-		local building=$folder.building
-		rm -rf "$building"
-		mkdir -p "$building/bin"
-		"$build" "$building/bin"
-		mv "$building" "$folder"
-		log "ready in $SECONDS s"
+}
+
+# existing FOLDER prints the folder with binaries and succeeds if it exists: FOLDER or FOLDER-downloaded.
+existing() {
+	if [[ -d $1/bin ]]; then
+		echo "$1/bin"
+	elif downloads && [[ -d $1-downloaded/bin ]]; then
+		echo "$1-downloaded/bin"
+	else
+		return 1
 	fi
-	echo "$folder/bin"
 }
 
 case ${1:-} in
-"") provide "$(version_key)" build_all "some ten minutes on two cores" ;;
+"") provide "$(version_key)" build_all "some ten minutes on two cores if nothing can be downloaded" ;;
 node) provide "$(node_version_key)" build_node "a minute, after the other binaries" ;;
 sums) write_sums ;;
 *)

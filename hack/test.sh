@@ -25,6 +25,8 @@ hack/need.sh nft nftables
 hack/need.sh iptables iptables
 hack/need.sh conntrack conntrack
 [[ -x /opt/cni/bin/bridge ]] || hack/need.sh /usr/lib/cni/bridge containernetworking-plugins
+# All are built, so that they have exactly the pinned versions.
+export ROLLCALL_KUBE_DOWNLOADS=off
 ROLLCALL_KUBE_BINARIES=$(hack/kube-binaries.sh)
 ROLLCALL_KUBE_NODE_BINARIES=$(hack/kube-binaries.sh node)
 ROLLCALL_KUBE_STATE_METRICS=$(hack/tool.sh --path kube-state-metrics)/kube-state-metrics

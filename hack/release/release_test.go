@@ -274,14 +274,18 @@ func TestLicenceThatIsMissingOrNotAllowedIsAnError(t *testing.T) {
 		"":                            "has no known licence",
 		"All rights reserved.":        "has no known licence",
 		"License/GPL-3.0/license.txt": "has the licence GPL-3.0, which is not allowed",
-		"License/MIT/license.txt":     "",
+		"LICENSE":                     "",
 	} {
 		m := Module{Path: "a.example/a", Dir: t.TempDir()}
 		text := []byte(license)
-		if strings.HasSuffix(license, ".txt") {
-			if text, err = assets.ReadLicenseFile(license); err != nil {
-				t.Fatal(err)
-			}
+		switch {
+		case strings.HasSuffix(license, ".txt"):
+			text, err = assets.ReadLicenseFile(license)
+		case license == "LICENSE":
+			text, err = os.ReadFile("../../LICENSE")
+		}
+		if err != nil {
+			t.Fatal(err)
 		}
 		if license != "" {
 			if err := os.WriteFile(filepath.Join(m.Dir, "LICENSE.txt"), text, 0o600); err != nil {
