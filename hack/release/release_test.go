@@ -204,6 +204,7 @@ func TestChartsArePackagedWithTheRegistryOfThePublisher(t *testing.T) {
 	for name, content := range map[string]string{
 		"Chart.yaml":             "apiVersion: v2\nname: rollcall-master\nversion: 1.2.3\nappVersion: v1.2.3\n",
 		"values.yaml":            "image:\n  # the registry\n  registry: \"\"\n  tag: \"\"\n",
+		"ci/values.yaml":         "image: {}\n",
 		"templates/a.yaml":       "a: {}\n",
 		"values.schema.json":     "{}\n",
 		"templates/_helpers.tpl": "",
