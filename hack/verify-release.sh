@@ -6,12 +6,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-release() {
-	git clone --quiet . "$work/$1"
-	"$work/$1/hack/release.sh" "$(<VERSION)" --draft --platforms "linux/$(go env GOARCH)" --output "$work/$1.out"
-}
-release first
-GOCACHE=$work/cache release second
+for clone in first second; do git clone --quiet . "$work/$clone"; done
+release=(--draft --platforms "linux/$(go env GOARCH)" --output)
+"$work/first/hack/release.sh" "$(<VERSION)" "${release[@]}" "$work/first.out"
+# The program that makes releases is not built again.
+GOCACHE=$work/cache "$work/first/bin/tools/release" all --root "$work/second" --version "$(<VERSION)" "${release[@]}" "$work/second.out"
 rm "$work"/{first,second}.out/provenance.intoto.json
 diff --recursive --brief "$work/first.out" "$work/second.out"
 cd "$work/first.out"
