@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
 	"github.com/google/licenseclassifier/v2/assets"
@@ -312,5 +313,42 @@ func TestNoticeGroupsModulesByText(t *testing.T) {
 	}
 	if strings.Count(got, "text of MIT") != 1 {
 		t.Errorf("the text is repeated:\n%s", got)
+	}
+}
+
+func TestProvenanceNamesCommitAndFiles(t *testing.T) {
+	source := *testSource
+	source.Commit = strings.Repeat("0a", 20) + "-dirty"
+	content, err := provenance(t.Context(), &source, testPublisher, "https://builder.example", map[string]string{"b.tar": strings.Repeat("0b", 32), "a.tar": strings.Repeat("0a", 32)}, time.Unix(1700000000, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var statement struct {
+		Type          string `json:"_type"`
+		PredicateType string
+		Subject       []struct {
+			Name   string
+			Digest map[string]string
+		}
+		Predicate struct {
+			BuildDefinition struct {
+				ResolvedDependencies []struct {
+					URI    string
+					Digest map[string]string
+				}
+			}
+		}
+	}
+	if err := json.Unmarshal(content, &statement); err != nil {
+		t.Fatal(err)
+	}
+	if statement.Type != "https://in-toto.io/Statement/v1" || statement.PredicateType != "https://slsa.dev/provenance/v1" {
+		t.Errorf("got types %s and %s", statement.Type, statement.PredicateType)
+	}
+	if s := statement.Subject; len(s) != 2 || s[0].Name != "a.tar" || s[0].Digest["sha256"] != strings.Repeat("0a", 32) {
+		t.Errorf("got subjects %+v", s)
+	}
+	if d := statement.Predicate.BuildDefinition.ResolvedDependencies[0]; d.URI != "git+https://code.example/rollcall" || d.Digest["gitCommit"] != strings.Repeat("0a", 20) {
+		t.Errorf("got source %+v", d)
 	}
 }
