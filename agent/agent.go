@@ -95,7 +95,7 @@ func newAgent(ctx context.Context, cfg Config) (*agent, error) {
 		MinRequestPeriod: cfg.MinRequestPeriod, MaxSession: cfg.MaxSession, OnSnapshotSent: a.requestMemoryRelease, OnEncode: cfg.OnEncode,
 		Log: cfg.Log, Metrics: registry,
 	})
-	if a.links, err = cfg.newLinks(identity, verifier, a.handler, registry); err != nil {
+	if a.links, err = cfg.newLinks(identity, certificate, verifier, a.handler, registry); err != nil {
 		return nil, err
 	}
 	health := &health{identity: identity.get, current: a.store.Current}

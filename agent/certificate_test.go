@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bytes"
+	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/pem"
 	"log/slog"
@@ -104,6 +105,13 @@ func TestAgentMakesItsKeyOnceAndPublishesItsPin(t *testing.T) {
 		}
 		if log := m.log.String(); !strings.Contains(log, "pin="+pin) || strings.Contains(log, "PRIVATE KEY") {
 			t.Errorf("got log %s, want one with the pin and without the key", log)
+		}
+		key, err := (&Config{}).agentKey(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if signer, err := key(); err != nil || !leaf.PublicKey.(*ecdsa.PublicKey).Equal(signer.Public()) {
+			t.Errorf("got another key for links, %v; want that of the certificate", err)
 		}
 		again := m.start()
 		again.loop.Once(t.Context())

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"crypto"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -38,7 +39,7 @@ func (c *Config) validateHub() error {
 		check(c.ChannelBinding == BindingOff, "--hub %s has no TLS to which signatures can be bound: use wss://, or set --channel-binding=%s", c.Hub, BindingOff)
 	}
 	check(c.Auth == AuthToken, "--hub requires --auth %s: the agent must recognize the masters of its hub", AuthToken)
-	check(c.TLSCertFile != "", "--hub requires --tls-cert-file and --tls-key-file: their key proves this agent to the hub")
+	check(c.TLSCertFile != "" || c.TLSSecret != "", "--hub requires --tls-secret and --tls-pin-configmap, or --tls-cert-file and --tls-key-file: their key proves this agent to the hub")
 	if c.HubProxy != "" {
 		proxy, err := url.Parse(c.HubProxy)
 		check(err == nil && proxy.Host != "" && (proxy.Scheme == "http" || proxy.Scheme == "https"), "--hub-proxy is not a URL of the form http://host:port")
@@ -47,7 +48,7 @@ func (c *Config) validateHub() error {
 }
 
 // newLinks returns the Dialer that keeps a link to the masters, or nil without Config.Hub.
-func (c *Config) newLinks(identity *identity, verifier *token.Verifier, handler *report.Handler, metrics prometheus.Registerer) (*dial.Dialer, error) {
+func (c *Config) newLinks(identity *identity, certificate *ownCertificate, verifier *token.Verifier, handler *report.Handler, metrics prometheus.Registerer) (*dial.Dialer, error) {
 	if c.Hub == "" {
 		return nil, nil
 	}
@@ -70,7 +71,7 @@ func (c *Config) newLinks(identity *identity, verifier *token.Verifier, handler 
 		}
 		proxy = http.ProxyURL(u)
 	}
-	key, err := c.agentKey()
+	key, err := c.agentKey(certificate)
 	if err != nil {
 		return nil, err
 	}
@@ -83,20 +84,27 @@ func (c *Config) newLinks(identity *identity, verifier *token.Verifier, handler 
 	})
 }
 
-// agentKey returns a function that returns the key of the agent's certificate, which is reloaded when its file changes.
-func (c *Config) agentKey() (func() (crypto.Signer, error), error) {
-	files, err := tlsfiles.Open(c.TLSCertFile, c.TLSKeyFile, c.Log)
-	if err != nil {
-		return nil, err
+// agentKey returns a function that returns the key of the agent's certificate, which is reloaded when its file or Secret
+// changes. own is nil if the certificate is not in a Secret.
+func (c *Config) agentKey(own *ownCertificate) (func() (crypto.Signer, error), error) {
+	var get func(*tls.ClientHelloInfo) (*tls.Certificate, error)
+	if own != nil {
+		get = own.getCertificate
+	} else {
+		files, err := tlsfiles.Open(c.TLSCertFile, c.TLSKeyFile, c.Log)
+		if err != nil {
+			return nil, err
+		}
+		get = files.GetCertificate
 	}
 	return func() (crypto.Signer, error) {
-		pair, err := files.GetCertificate(nil)
+		pair, err := get(nil)
 		if err != nil {
 			return nil, err
 		}
 		key, ok := pair.PrivateKey.(crypto.Signer)
 		if !ok {
-			return nil, fmt.Errorf("the key in %s cannot sign: it is a %T", c.TLSKeyFile, pair.PrivateKey)
+			return nil, fmt.Errorf("the key of the agent's certificate cannot sign: it is a %T", pair.PrivateKey)
 		}
 		return key, nil
 	}, nil

@@ -71,7 +71,7 @@ func Run(ctx context.Context, c Config) error {
 	}
 	m, err := c.assemble(ctx, hub, store, keys, pool, auditLog, metrics)
 	if err == nil {
-		err = whileAuditing(ctx, auditLog, func() error { return m.run(ctx, c) })
+		err = whileAuditing(ctx, auditLog, func() error { return m.run(ctx, c, metrics) })
 	}
 	return errors.Join(err, release())
 }
@@ -189,10 +189,13 @@ func (l linkRefusals) add(cluster string, refused *link.Refused) {
 }
 
 // run runs all components. If one fails, the others are stopped.
-func (m *components) run(ctx context.Context, c Config) error {
+func (m *components) run(ctx context.Context, c Config, metrics prometheus.Registerer) error {
 	tls, err := c.serverTLS(m.certificate)
 	if err != nil {
 		return err
+	}
+	if tls != nil {
+		metrics.MustRegister(expiryCollector{tls})
 	}
 	clients, health, err := c.listen(ctx)
 	if err != nil {

@@ -3,10 +3,12 @@ package master
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/rest"
 
 	"rollcall.dev/rollcall/api/connlimit"
@@ -71,6 +73,26 @@ func (c *Config) newServingCertificate(hub *rest.Config) (*servingcert.Source, e
 		Secret: c.ServingCASecret, ConfigMap: c.ServingCAConfigMap,
 		Hosts: servingcert.Hosts(certificateName, namespace, c.ServingCertNames...), Log: c.Log,
 	}), nil
+}
+
+// expiryCollector collects when the serving certificate of a TLS configuration expires. There is no sample while there is
+// no certificate.
+type expiryCollector struct{ config *tls.Config }
+
+var expiryDesc = prometheus.NewDesc("rollcall_serving_certificate_expiry_timestamp_seconds", "When the serving certificate expires, in Unix seconds.", nil, nil)
+
+func (c expiryCollector) Describe(out chan<- *prometheus.Desc) { out <- expiryDesc }
+
+func (c expiryCollector) Collect(out chan<- prometheus.Metric) {
+	var leaf *x509.Certificate
+	if len(c.config.Certificates) > 0 {
+		leaf = c.config.Certificates[0].Leaf
+	} else if pair, err := c.config.GetCertificate(nil); err == nil {
+		leaf = pair.Leaf
+	}
+	if leaf != nil {
+		out <- prometheus.MustNewConstMetric(expiryDesc, prometheus.GaugeValue, float64(leaf.NotAfter.Unix()))
+	}
 }
 
 // serverTLS returns the TLS configuration, nil for plain HTTP. source is nil if the certificate is not
