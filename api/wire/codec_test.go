@@ -180,3 +180,36 @@ func TestAgentTextIsSanitized(t *testing.T) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
+
+func TestDecodedTextsAreTruncated(t *testing.T) {
+	long := strings.Repeat("x", maxText+1)
+	encode := func(m proto.Message) []byte {
+		plain, err := proto.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return plain
+	}
+	response, err := codec.DecodeAgent(compressed(t, encode(&wirepb.AgentMessage{
+		Message: &wirepb.AgentMessage_SubscribeResponse{SubscribeResponse: &wirepb.SubscribeResponse{Session: long}},
+	})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ignore := &wirepb.Ignore{Namespace: long, Owner: long, Node: long, What: long, Reason: long}
+	request, err := DecodeMaster(encode(&wirepb.MasterMessage{Message: &wirepb.MasterMessage_SubscribeRequest{SubscribeRequest: &wirepb.SubscribeRequest{
+		Session: long, MasterId: long, Ignore: []*wirepb.Ignore{ignore},
+	}}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := request.(*SubscribeRequest)
+	for name, text := range map[string]string{
+		"the session of a response": response.(*SubscribeResponse).Session, "the session of a request": r.Session, "the ID of a master": r.MasterID,
+		"a namespace": r.Ignore[0].Namespace, "an owner": r.Ignore[0].Owner, "a node": r.Ignore[0].Node, "what": r.Ignore[0].What, "a reason": r.Ignore[0].Reason,
+	} {
+		if len(text) > maxText {
+			t.Errorf("%s: got %d bytes, want at most %d", name, len(text), maxText)
+		}
+	}
+}

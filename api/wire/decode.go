@@ -128,7 +128,7 @@ func subscribeResponseFromPB(pb *wirepb.SubscribeResponse) (*SubscribeResponse, 
 		return nil, fmt.Errorf("decode SubscribeResponse: %w", err)
 	}
 	return &SubscribeResponse{
-		Session: pb.Session, Period: duration(pb.PeriodMs), Duration: duration(pb.DurationMs), Renewal: pb.Renewal,
+		Session: state.TruncateText(pb.Session, maxText), Period: duration(pb.PeriodMs), Duration: duration(pb.DurationMs), Renewal: pb.Renewal,
 		Nonce: nonce, Identity: identityFromPB(pb.Identity),
 	}, nil
 }
@@ -270,7 +270,10 @@ func endReason(pb wirepb.EndReason) EndReason {
 func ignoreFromPB(all []*wirepb.Ignore) []state.Ignore {
 	var out []state.Ignore
 	for _, i := range all[:min(len(all), MaxIgnore)] {
-		out = append(out, state.Ignore{Namespace: i.Namespace, Owner: i.Owner, Node: i.Node, What: i.What, Until: state.Time(i.Until), Reason: i.Reason})
+		out = append(out, state.Ignore{
+			Namespace: state.TruncateText(i.Namespace, maxText), Owner: state.TruncateText(i.Owner, maxText), Node: state.TruncateText(i.Node, maxText),
+			What: state.TruncateText(i.What, maxText), Until: state.Time(i.Until), Reason: state.TruncateText(i.Reason, maxText),
+		})
 	}
 	return out
 }
