@@ -31,7 +31,7 @@ type scenario struct {
 func allScenarios(node, namespace string) []scenario {
 	pod := func(name string, args ...string) *corev1.Pod { return newPod(namespace, name, args...) }
 	return append(slices.Concat(crashScenarios(pod), waitingScenarios(pod), initScenarios(pod), endingScenarios(node, pod)),
-		scenario{what: "A healthy pod.", pod: pod("running", "serve", "8080/tcp"), reached: podReady},
+		scenario{what: "A healthy pod.", pod: requesting(pod("running", "serve", "8080/tcp"), "30m", "20Mi", "64Mi"), reached: podReady},
 		scenario{what: "A pod whose readiness probe fails.", pod: unready(pod("not-ready", "serve", "8080/tcp")), reached: runsUnready},
 		scenario{what: "A pod with a readiness gate that nobody sets.", pod: gated(pod("readiness-gate", "pause")), reached: runsUnready},
 		scenario{what: "A static pod.", pod: pod("static", "pause"), static: true, reached: podReady},
@@ -123,7 +123,7 @@ func waitingScenarios(pod func(string, ...string) *corev1.Pod) []scenario {
 
 // initScenarios returns the scenarios with init containers and sidecars.
 func initScenarios(pod func(string, ...string) *corev1.Pod) []scenario {
-	initializing := withInit(pod("init-running", "pause"), nil, "pause")
+	initializing := requesting(withInit(pod("init-running", "pause"), nil, "pause"), "50m", "10Mi", "20Mi")
 	initialized := withInit(pod("init-completed", "pause"), nil, "exit", "0", "1s")
 	always := new(corev1.ContainerRestartPolicyAlways)
 	starting := withInit(pod("sidecar-starting", "pause"), always, "serve", "8080/tcp")
@@ -135,7 +135,7 @@ func initScenarios(pod func(string, ...string) *corev1.Pod) []scenario {
 	return []scenario{
 		{what: "An init container that does not end.", pod: initializing, reached: initRuns},
 		{what: "An init container that completes.", pod: initialized, reached: podReady},
-		{what: "A sidecar.", pod: withInit(pod("sidecar", "pause"), always, "pause"), reached: podReady},
+		{what: "A sidecar.", pod: requesting(withInit(pod("sidecar", "pause"), always, "pause"), "40m", "16Mi", "32Mi"), reached: podReady},
 		{what: "A sidecar that ends with exit code 5 at once, each time it is started.", pod: withInit(pod("sidecar-crash-loop", "pause"), always, "exit", "5", "0s"), reached: waitsFor("CrashLoopBackOff")},
 		{what: "A sidecar whose startup probe fails.", pod: starting, reached: initRuns},
 		{what: "A sidecar whose readiness probe fails.", pod: unready, reached: runsUnready},
@@ -173,6 +173,19 @@ func endingScenarios(node string, pod func(string, ...string) *corev1.Pod) []sce
 // withInit adds an init container or, with the restart policy Always, a sidecar.
 func withInit(pod *corev1.Pod, policy *corev1.ContainerRestartPolicy, args ...string) *corev1.Pod {
 	pod.Spec.InitContainers = []corev1.Container{{Name: "init", Image: kube.ProgramImage, Args: args, RestartPolicy: policy}}
+	return pod
+}
+
+// requesting sets the requests of all containers, and their limit of memory.
+func requesting(pod *corev1.Pod, cpu, memory, limit string) *corev1.Pod {
+	for _, containers := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for i := range containers {
+			containers[i].Resources = corev1.ResourceRequirements{
+				Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory)},
+				Limits:   corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(limit)},
+			}
+		}
+	}
 	return pod
 }
 

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"rollcall.dev/rollcall/agent/facts"
@@ -49,6 +51,9 @@ func TestScenarios(t *testing.T) {
 			})
 		})
 	}
+	t.Run("requests on the node", func(t *testing.T) {
+		kube.Eventually(t, timeout, func() error { return agent.compareLoad(node) })
+	})
 	if *watchFor > 0 {
 		<-time.After(*watchFor)
 		for _, s := range list {
@@ -125,7 +130,7 @@ func TestKubeletIsKilledAndStartedAgain(t *testing.T) {
 	}
 }
 
-// compareNode returns an error unless the node has the wanted STATUS in `kubectl get nodes`, and the agent's facts about
+// compareNode returns an error unless the node has the wanted STATUS in `kubectl get nodes`, and the facts about
 // it are what `kubectl describe node` shows.
 func (a *agent) compareNode(ctx context.Context, node *kube.Node, want string) error {
 	printed, err := node.Cluster.Kubectl("get", "node", node.Name, "--no-headers")
@@ -174,6 +179,44 @@ func (a *agent) compareNode(ctx context.Context, node *kube.Node, want string) e
 	problem := first(slices.Values(problemsOf(a.current())), func(p *state.Problem) bool { return p.Kind == "Node" && p.Where == node.Name })
 	if (problem != nil) != (want == "NotReady") || problem != nil && problem.What != "NotReady" {
 		return fmt.Errorf("got problem %+v of the node, which is %s", problem, want)
+	}
+	return nil
+}
+
+// describedPods is the number of pods in the output of kubectl describe node, describedLoad a line of requests and
+// limits.
+var (
+	describedPods = regexp.MustCompile(`(?m)^Non-terminated Pods:\s+\((\d+) in total\)$`)
+	describedLoad = regexp.MustCompile(`(?m)^  (cpu|memory)\s+(\S+) \(\d+%\)\s+(\S+) \(\d+%\)$`)
+)
+
+// compareLoad returns an error unless the number of pods on the node, and their requests and limits, are those that
+// `kubectl describe node` prints.
+func (a *agent) compareLoad(node *kube.Node) error {
+	described, err := node.Cluster.Kubectl("describe", "node", node.Name)
+	if err != nil {
+		return err
+	}
+	load := a.current().Load(node.Name)
+	pods, amounts := describedPods.FindStringSubmatch(described), describedLoad.FindAllStringSubmatch(described, -1)
+	if load == nil || pods == nil || len(amounts) != 2 {
+		return fmt.Errorf("got load %+v of the node, and kubectl describe node:\n%s", load, described)
+	}
+	got := fmt.Sprintf("%d pods", load.Pods)
+	want := pods[1] + " pods"
+	for i, amount := range []struct{ requested, limit int64 }{
+		{load.Requested.CPUMillis, load.Limits.CPUMillis}, {load.Requested.MemoryBytes, load.Limits.MemoryBytes},
+	} {
+		requested, limit := resource.MustParse(amounts[i][2]), resource.MustParse(amounts[i][3])
+		wantRequested, wantLimit := requested.Value(), limit.Value()
+		if amounts[i][1] == "cpu" {
+			wantRequested, wantLimit = requested.MilliValue(), limit.MilliValue()
+		}
+		got += fmt.Sprintf(", %s %d of %d", amounts[i][1], amount.requested, amount.limit)
+		want += fmt.Sprintf(", %s %d of %d", amounts[i][1], wantRequested, wantLimit)
+	}
+	if got != want {
+		return fmt.Errorf("requests and limits on the node: got %s, want %s", got, want)
 	}
 	return nil
 }
