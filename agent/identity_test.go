@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"rollcall.dev/rollcall/test/memconn"
+	"rollcall.dev/rollcall/api/memconn"
 )
 
 // withIdentity calls f with an identity whose API server is handler.

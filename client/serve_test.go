@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"rollcall.dev/rollcall/test/memconn"
+	"rollcall.dev/rollcall/api/memconn"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

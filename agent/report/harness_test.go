@@ -17,11 +17,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
 	"rollcall.dev/rollcall/agent/snapshot"
+	"rollcall.dev/rollcall/api/memconn"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/test/fake"
-	"rollcall.dev/rollcall/test/memconn"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -13,11 +13,11 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"rollcall.dev/rollcall/api/memconn"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/test/fake"
-	"rollcall.dev/rollcall/test/memconn"
 )
 
 // fakeAgent is an agent on an in-memory listener. By default it follows the protocol.

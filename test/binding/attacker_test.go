@@ -10,10 +10,10 @@ import (
 	"testing"
 
 	"github.com/golang-jwt/jwt/v5"
+	"rollcall.dev/rollcall/api/memconn"
 	"rollcall.dev/rollcall/api/tlsfiles"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/test/fake"
-	"rollcall.dev/rollcall/test/memconn"
 )
 
 // attacker is a server in the agent's place that collects tokens and signed requests.

@@ -14,12 +14,12 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/agent/report"
+	"rollcall.dev/rollcall/api/memconn"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/session/dial"
 	"rollcall.dev/rollcall/test/fault"
-	"rollcall.dev/rollcall/test/memconn"
 )
 
 func TestSessionsAreOpenedAndRenewedWithSignatures(t *testing.T) {

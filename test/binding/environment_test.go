@@ -21,13 +21,13 @@ import (
 	"go.uber.org/goleak"
 	"rollcall.dev/rollcall/agent/report"
 	"rollcall.dev/rollcall/agent/snapshot"
+	"rollcall.dev/rollcall/api/memconn"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/tlsfiles"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/session/dial"
 	"rollcall.dev/rollcall/test/fault"
-	"rollcall.dev/rollcall/test/memconn"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -16,7 +16,7 @@ import (
 
 	"github.com/coder/websocket"
 	"go.uber.org/goleak"
-	"rollcall.dev/rollcall/test/memconn"
+	"rollcall.dev/rollcall/api/memconn"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 	"rollcall.dev/rollcall/agent/report"
 	"rollcall.dev/rollcall/agent/snapshot"
+	"rollcall.dev/rollcall/api/memconn"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
 	"rollcall.dev/rollcall/master/cache"
@@ -25,7 +26,6 @@ import (
 	"rollcall.dev/rollcall/master/view"
 	"rollcall.dev/rollcall/test/fault"
 	"rollcall.dev/rollcall/test/history"
-	"rollcall.dev/rollcall/test/memconn"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

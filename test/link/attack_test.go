@@ -12,11 +12,11 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/agent/dial"
+	"rollcall.dev/rollcall/api/memconn"
 	"rollcall.dev/rollcall/api/tlsfiles"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/test/fault"
-	"rollcall.dev/rollcall/test/memconn"
 )
 
 // TestRefusedAgents has the mistakes and attacks that end in a refusal. Each case says what the hub and the agent learn.

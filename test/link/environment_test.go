@@ -27,11 +27,11 @@ import (
 	"rollcall.dev/rollcall/agent/report"
 	"rollcall.dev/rollcall/agent/snapshot"
 	"rollcall.dev/rollcall/api/link"
+	"rollcall.dev/rollcall/api/memconn"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/tlsfiles"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/master/session"
-	"rollcall.dev/rollcall/test/memconn"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"rollcall.dev/rollcall/api/memconn"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/session/admission"
-	"rollcall.dev/rollcall/test/memconn"
 )
 
 // dialPeer returns a Conn to a server that runs peer on the other end.
