@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"rollcall.dev/rollcall/agent/simulated"
+	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/tlsfiles"
 	"rollcall.dev/rollcall/test/load"
 )
@@ -74,14 +76,19 @@ func newFleet(ctx context.Context, c config) (*fleet, error) {
 	catalog, usage := newCatalog(c.seed), load.New(c.usage, c.seed)
 	for i := range c.agents {
 		name := fmt.Sprintf("%s%05d", c.prefix, i)
-		cluster := newCluster(catalog, rand.New(rand.NewPCG(c.seed, uint64(i))), c.nodes, c.containers)
-		a := newAgent(name, cluster, usage)
+		phase := c.usagePeriod * time.Duration(i) / time.Duration(c.agents)
+		a := newAgent(name, newCluster(catalog, rand.New(rand.NewPCG(c.seed, uint64(i))), c.nodes, c.containers), usage, c.usagePeriod, phase)
 		if err := a.listen(ctx, c.port(i), f.certificate); err != nil {
 			return nil, errors.Join(err, f.close(ctx))
 		}
 		f.agents = append(f.agents, a)
 	}
 	return f, nil
+}
+
+// newCluster returns a cluster with applications of the catalog, all of them ready.
+func newCluster(catalog []simulated.App, random *rand.Rand, nodes, containers int) *simulated.Cluster {
+	return simulated.NewCluster(simulated.ClusterOptions{Apps: catalog, Nodes: nodes, Containers: containers, CreatedAfter: oldestCreation, Random: random})
 }
 
 // port returns the port of the i-th agent; 0 means any free port.
@@ -113,10 +120,8 @@ func (f *fleet) serve(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, working := errgroup.WithContext(background)
-	for i, a := range f.agents {
-		phase := f.config.usagePeriod * time.Duration(i) / time.Duration(len(f.agents))
-		group.Go(func() error { return a.snapshot.Run(working) })
-		group.Go(func() error { return a.sample(working, f.config.usagePeriod, phase) })
+	for _, a := range f.agents {
+		group.Go(func() error { return a.Run(working) })
 		group.Go(a.serve)
 	}
 	if f.config.changes > 0 {
@@ -139,7 +144,8 @@ func (f *fleet) changeContainers(ctx context.Context) error {
 	for {
 		select {
 		case <-tick.C:
-			f.agents[random.IntN(len(f.agents))].toggleReadiness(random)
+			a := f.agents[random.IntN(len(f.agents))]
+			a.Update(state.Changes{Upserts: []state.Object{a.cluster.ToggleReadiness(random)}})
 		case <-ctx.Done():
 			return nil
 		}

@@ -135,7 +135,7 @@ func waitReport(t *testing.T, sessions *session.Sessions, name string, satisfied
 
 func TestClustersDependOnTheSeedOnly(t *testing.T) {
 	of := func(seed uint64) []state.Object {
-		return newCluster(newCatalog(seed), rand.New(rand.NewPCG(seed, 5)), 3, 50).objects()
+		return newCluster(newCatalog(seed), rand.New(rand.NewPCG(seed, 5)), 3, 50).Objects()
 	}
 	if !reflect.DeepEqual(of(1), of(1)) {
 		t.Error("got two different clusters for one seed")
@@ -191,9 +191,9 @@ func TestInvalidConfigIsRefused(t *testing.T) {
 
 func BenchmarkSampleOf300Containers(b *testing.B) {
 	c := newCluster(newCatalog(1), rand.New(rand.NewPCG(1, 1)), 5, 300)
-	u, now := load.New(load.Office, 1), time.Unix(1_800_000_000, 0)
+	usage, now := usageOf("fleet-00000", load.New(load.Office, 1)), time.Unix(1_800_000_000, 0)
 	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
-		c.reading("fleet-00000", u, n, now)
+		c.Reading(usage, n, now)
 	}
 }
