@@ -81,7 +81,7 @@ func newAgent(ctx context.Context, cfg Config) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.workers = []func(context.Context) error{a.store.Run, identity.run, newInformer(cfg, cluster, a.store), usage.Run, a.runMemoryReleaser}
+	a.workers = []func(context.Context) error{a.store.Run, identity.run, NewInformer(cluster, nil, a.store, cfg.Log), usage.Run, a.runMemoryReleaser}
 	if verifier != nil {
 		keys := &masterKeys{files: cfg.MasterPublicKeyFiles, verifier: verifier, onChange: func() { a.handler.KeysChanged() }, log: cfg.Log}
 		a.workers = append(a.workers, keys.run)

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -13,9 +14,10 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// newInformer returns a function that watches the cluster until its context is done. It passes each change to the
-// facts.Tracker, and the facts that change to the store, in the same order.
-func newInformer(cfg Config, cluster *rest.Config, store *snapshot.Store) func(context.Context) error {
+// NewInformer returns a function that watches the cluster until its context is done. It passes each change to the
+// facts.Tracker, and the facts that change to the store, in the same order. limits has the resources of which not
+// everything may be read; see informer.Config.
+func NewInformer(cluster *rest.Config, limits map[string]informer.Limit, store *snapshot.Store, log *slog.Logger) func(context.Context) error {
 	var mu sync.Mutex
 	tracker := facts.NewTracker(func() state.Time { return state.TimeOf(time.Now()) })
 	handler := informer.Handler{
@@ -27,7 +29,7 @@ func newInformer(cfg Config, cluster *rest.Config, store *snapshot.Store) func(c
 		Section: store.SetSection,
 	}
 	return func(ctx context.Context) error {
-		return informer.Run(ctx, informer.Config{REST: cluster, Handler: handler, Log: cfg.Log})
+		return informer.Run(ctx, informer.Config{REST: cluster, Handler: handler, Limits: limits, Log: log})
 	}
 }
 

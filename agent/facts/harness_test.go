@@ -228,10 +228,10 @@ func remove(t *facts.Tracker, n objectName) state.Changes {
 func relist(t *facts.Tracker, all []any) []state.Changes {
 	return []state.Changes{
 		t.SetNode(ofType[facts.NodeInput](all)...), t.RetainNodes(namesOfType[facts.NodeInput](all)),
-		t.SetPod(ofType[facts.PodInput](all)...), t.RetainPods(namesOfType[facts.PodInput](all)),
-		t.SetSlice(ofType[facts.SliceInput](all)...), t.RetainSlices(namesOfType[facts.SliceInput](all)),
-		t.SetService(ofType[facts.ServiceInput](all)...), t.RetainServices(namesOfType[facts.ServiceInput](all)),
-		t.SetClaim(ofType[facts.ClaimInput](all)...), t.RetainClaims(namesOfType[facts.ClaimInput](all)),
+		t.SetPod(ofType[facts.PodInput](all)...), t.RetainPods("", namesOfType[facts.PodInput](all)),
+		t.SetSlice(ofType[facts.SliceInput](all)...), t.RetainSlices("", namesOfType[facts.SliceInput](all)),
+		t.SetService(ofType[facts.ServiceInput](all)...), t.RetainServices("", namesOfType[facts.ServiceInput](all)),
+		t.SetClaim(ofType[facts.ClaimInput](all)...), t.RetainClaims("", namesOfType[facts.ClaimInput](all)),
 		t.SetVolume(ofType[facts.VolumeInput](all)...), t.RetainVolumes(namesOfType[facts.VolumeInput](all)),
 	}
 }

@@ -5,9 +5,6 @@ import "rollcall.dev/rollcall/api/state"
 // NamespacedName is the namespace and name of an object of a known kind. Nodes and PersistentVolumes have no namespace.
 type NamespacedName struct{ Namespace, Name string }
 
-func byName(n NamespacedName) string                   { return n.Name }
-func byNamespacedName(n NamespacedName) NamespacedName { return n }
-
 // Tracker holds what is known about the objects of a cluster, as far as the joins between them need it:
 // pod → node, pod → claims, slice → Service, Service → pods. The methods of a kind are:
 //
@@ -79,14 +76,28 @@ func (t *Tracker) flush() state.Changes {
 	return state.Changes(all)
 }
 
-// retain calls remove for each key of records that is not the key of one of the names.
-func retain[K comparable, R any](names []NamespacedName, key func(NamespacedName) K, records map[K]R, remove func(K)) {
-	keep := make(map[K]struct{}, len(names))
+// retain calls remove for each key of records that is not one of the names.
+func retain[R any](names []NamespacedName, records map[string]R, remove func(string)) {
+	keep := make(map[string]struct{}, len(names))
 	for _, name := range names {
-		keep[key(name)] = struct{}{}
+		keep[name.Name] = struct{}{}
 	}
 	for k := range records {
 		if _, ok := keep[k]; !ok {
+			remove(k)
+		}
+	}
+}
+
+// retainInNamespace calls remove for each key of records that is in the namespace, or in any if it is "", and is not one
+// of the names.
+func retainInNamespace[R any](namespace string, names []NamespacedName, records map[NamespacedName]R, remove func(NamespacedName)) {
+	keep := make(map[NamespacedName]struct{}, len(names))
+	for _, name := range names {
+		keep[name] = struct{}{}
+	}
+	for k := range records {
+		if _, ok := keep[k]; !ok && (namespace == "" || namespace == k.Namespace) {
 			remove(k)
 		}
 	}

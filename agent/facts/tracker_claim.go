@@ -29,9 +29,9 @@ func (t *Tracker) DeleteClaim(namespace, name string) state.Changes {
 	return t.flush()
 }
 
-// RetainClaims removes all PersistentVolumeClaims except the named ones.
-func (t *Tracker) RetainClaims(names []NamespacedName) state.Changes {
-	retain(names, byNamespacedName, t.claims, t.deleteClaim)
+// RetainClaims removes all PersistentVolumeClaims of a namespace except the named ones. The namespace "" stands for all.
+func (t *Tracker) RetainClaims(namespace string, names []NamespacedName) state.Changes {
+	retainInNamespace(namespace, names, t.claims, t.deleteClaim)
 	return t.flush()
 }
 

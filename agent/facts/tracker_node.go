@@ -40,7 +40,7 @@ func (t *Tracker) DeleteNode(name string) state.Changes {
 
 // RetainNodes removes all nodes except the named ones.
 func (t *Tracker) RetainNodes(names []NamespacedName) state.Changes {
-	retain(names, byName, t.nodes, t.deleteNode)
+	retain(names, t.nodes, t.deleteNode)
 	return t.flush()
 }
 

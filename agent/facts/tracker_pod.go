@@ -53,9 +53,9 @@ func (t *Tracker) DeletePod(namespace, name string) state.Changes {
 	return t.flush()
 }
 
-// RetainPods removes all pods except the named ones.
-func (t *Tracker) RetainPods(names []NamespacedName) state.Changes {
-	retain(names, byNamespacedName, t.pods, t.deletePod)
+// RetainPods removes all pods of a namespace except the named ones. The namespace "" stands for all.
+func (t *Tracker) RetainPods(namespace string, names []NamespacedName) state.Changes {
+	retainInNamespace(namespace, names, t.pods, t.deletePod)
 	return t.flush()
 }
 

@@ -41,9 +41,9 @@ func (t *Tracker) DeleteService(namespace, name string) state.Changes {
 	return t.flush()
 }
 
-// RetainServices removes all Services except the named ones.
-func (t *Tracker) RetainServices(names []NamespacedName) state.Changes {
-	retain(names, byNamespacedName, t.services, t.deleteService)
+// RetainServices removes all Services of a namespace except the named ones. The namespace "" stands for all.
+func (t *Tracker) RetainServices(namespace string, names []NamespacedName) state.Changes {
+	retainInNamespace(namespace, names, t.services, t.deleteService)
 	return t.flush()
 }
 

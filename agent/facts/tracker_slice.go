@@ -20,9 +20,9 @@ func (t *Tracker) DeleteSlice(namespace, name string) state.Changes {
 	return t.flush()
 }
 
-// RetainSlices removes all EndpointSlices except the named ones.
-func (t *Tracker) RetainSlices(names []NamespacedName) state.Changes {
-	retain(names, byNamespacedName, t.slices, t.deleteSlice)
+// RetainSlices removes all EndpointSlices of a namespace except the named ones. The namespace "" stands for all.
+func (t *Tracker) RetainSlices(namespace string, names []NamespacedName) state.Changes {
+	retainInNamespace(namespace, names, t.slices, t.deleteSlice)
 	return t.flush()
 }
 

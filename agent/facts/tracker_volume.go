@@ -22,7 +22,7 @@ func (t *Tracker) DeleteVolume(name string) state.Changes {
 
 // RetainVolumes removes all PersistentVolumes except the named ones.
 func (t *Tracker) RetainVolumes(names []NamespacedName) state.Changes {
-	retain(names, byName, t.volumes, t.deleteVolume)
+	retain(names, t.volumes, t.deleteVolume)
 	return t.flush()
 }
 

@@ -84,18 +84,21 @@ func clientFor(cfg *rest.Config, path string, version schema.GroupVersion) (rest
 	return client, nil
 }
 
-// listWatch lists and watches a resource in all namespaces. Tests replace it by a fake.
+// listWatch lists and watches a resource. Tests replace it by a fake.
 type listWatch struct {
-	list  func(context.Context, metav1.ListOptions) (runtime.Object, error)
-	watch func(context.Context, metav1.ListOptions) (watch.Interface, error)
+	// namespace is the namespace that is listed, "" for all.
+	namespace string
+	list      func(context.Context, metav1.ListOptions) (runtime.Object, error)
+	watch     func(context.Context, metav1.ListOptions) (watch.Interface, error)
 }
 
-// listWatchOf returns the listWatch of a resource.
-func listWatchOf(client rest.Interface, resource string) listWatch {
+// listWatchOf returns the listWatch of a resource in a namespace, or in all if it is "".
+func listWatchOf(client rest.Interface, resource, namespace string) listWatch {
 	get := func(options *metav1.ListOptions) *rest.Request {
-		return client.Get().Resource(resource).VersionedParams(options, metav1.ParameterCodec)
+		return client.Get().NamespaceIfScoped(namespace, namespace != "").Resource(resource).VersionedParams(options, metav1.ParameterCodec)
 	}
 	return listWatch{
+		namespace: namespace,
 		list: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 			return get(&options).Do(ctx).Get()
 		},

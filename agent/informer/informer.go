@@ -16,9 +16,19 @@ type Config struct {
 	// REST connects to the API server. Run sets content type and rate limits itself.
 	REST    *rest.Config
 	Handler Handler
+	// Limits has the resources of which not everything is read, by name. An agent of an installation has none.
+	Limits map[string]Limit
 	// Log receives sections that become stale or fresh, and client-go's messages at debug
 	// level.
 	Log *slog.Logger
+}
+
+// Limit is what is read of a resource of which not everything may be read.
+type Limit struct {
+	// Namespaces are the namespaces that are read. If there are none, the resource is not read at all.
+	Namespaces []string
+	// Message says what is missing, and which right is needed.
+	Message string
 }
 
 // Handler has functions that are called with changes of the cluster, on several goroutines.
@@ -39,7 +49,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer c.close()
-	run(ctx, cfg, kindsOf(c))
+	run(ctx, cfg, kindsOf(c, cfg.Limits))
 	return nil
 }
 
@@ -48,7 +58,7 @@ func run(ctx context.Context, cfg Config, kinds []kind) {
 	m := newMonitor(cfg)
 	var running sync.WaitGroup
 	for _, k := range kinds {
-		reflect := k.start(cfg, m.watch(k.section, k.resource))
+		reflect := k.start(cfg, m.watch(k.section, k.resource, k.namespace))
 		running.Go(func() { reflect(ctx) })
 	}
 	running.Go(func() { m.run(ctx) })

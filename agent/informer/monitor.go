@@ -3,6 +3,8 @@ package informer
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
@@ -19,19 +21,31 @@ type monitor struct {
 
 // newMonitor returns a monitor that is idle until run is called.
 func newMonitor(cfg Config) *monitor {
-	return &monitor{setStatus: cfg.Handler.Section, log: cfg.Log, events: make(chan func()), done: make(chan struct{})}
+	m := &monitor{setStatus: cfg.Handler.Section, log: cfg.Log, events: make(chan func()), done: make(chan struct{})}
+	for _, resource := range slices.Sorted(maps.Keys(cfg.Limits)) {
+		s := m.section(sectionOf[resource])
+		s.limits = append(s.limits, cfg.Limits[resource].Message)
+	}
+	return m
 }
 
-// watch adds the watch of a resource to a section. It must not be called after run.
-func (m *monitor) watch(name state.SectionName, resource string) *watchHealth {
-	h := &watchHealth{resource: resource, enqueue: m.enqueue}
+// section returns the section of a name.
+func (m *monitor) section(name state.SectionName) *section {
 	for _, s := range m.sections {
 		if s.name == name {
-			s.watches = append(s.watches, h)
-			return h
+			return s
 		}
 	}
-	m.sections = append(m.sections, &section{name: name, watches: []*watchHealth{h}})
+	s := &section{name: name}
+	m.sections = append(m.sections, s)
+	return s
+}
+
+// watch adds the watch of a resource, in a namespace or in all, to a section. It must not be called after run.
+func (m *monitor) watch(name state.SectionName, resource, namespace string) *watchHealth {
+	h := &watchHealth{resource: resource, namespace: namespace, enqueue: m.enqueue}
+	s := m.section(name)
+	s.watches = append(s.watches, h)
 	return h
 }
 

@@ -34,13 +34,13 @@ func FuzzObjects(f *testing.F) {
 		case 0:
 			decodeAndSet(data, nodeConverter{interner}.input, func(in *facts.NodeInput) { tracker.SetNode(in); tracker.RetainNodes(nil) })
 		case 1:
-			decodeAndSet(data, podConverter{interner}.input, func(in *facts.PodInput) { tracker.SetPod(in); tracker.RetainPods(nil) })
+			decodeAndSet(data, podConverter{interner}.input, func(in *facts.PodInput) { tracker.SetPod(in); tracker.RetainPods("", nil) })
 		case 2:
-			decodeAndSet(data, sliceConverter{interner}.input, func(in *facts.SliceInput) { tracker.SetSlice(in); tracker.RetainSlices(nil) })
+			decodeAndSet(data, sliceConverter{interner}.input, func(in *facts.SliceInput) { tracker.SetSlice(in); tracker.RetainSlices("", nil) })
 		case 3:
-			decodeAndSet(data, serviceConverter{interner}.input, func(in *facts.ServiceInput) { tracker.SetService(in); tracker.RetainServices(nil) })
+			decodeAndSet(data, serviceConverter{interner}.input, func(in *facts.ServiceInput) { tracker.SetService(in); tracker.RetainServices("", nil) })
 		case 4:
-			decodeAndSet(data, claimConverter{interner}.input, func(in *facts.ClaimInput) { tracker.SetClaim(in); tracker.RetainClaims(nil) })
+			decodeAndSet(data, claimConverter{interner}.input, func(in *facts.ClaimInput) { tracker.SetClaim(in); tracker.RetainClaims("", nil) })
 		case 5:
 			decodeAndSet(data, volumeConverter{interner}.input, func(in *facts.VolumeInput) { tracker.SetVolume(in); tracker.RetainVolumes(nil) })
 		}

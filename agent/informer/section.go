@@ -2,6 +2,7 @@ package informer
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,11 +16,14 @@ import (
 type section struct {
 	name    state.SectionName
 	watches []*watchHealth
-	last    state.SectionStatus
+	// limits has a message for each resource of which not everything is read.
+	limits []string
+	last   state.SectionStatus
 }
 
 // status returns the status of the section. It is live if all watches are fresh. Else ObservedAt is the
-// time when the first of them broke, or the zero time if they have not all been listed yet.
+// time when the first of them broke, or the zero time if they have not all been listed yet. A section with limits is
+// live too, with an error that names what is missing.
 func (s *section) status(now time.Time) state.SectionStatus {
 	r := state.SectionStatus{Live: true}
 	listed := true
@@ -43,15 +47,20 @@ func (s *section) status(now time.Time) state.SectionStatus {
 	if !listed {
 		r.ObservedAt = time.Time{}
 	}
+	if r.Live && len(s.limits) > 0 {
+		r.Error = state.SectionError{Reason: state.ReasonRestricted, Message: strings.Join(s.limits, "; ")}
+	}
 	return r
 }
 
 // resources returns the names of the section's resources. A pending section names them all,
 // so that its error does not change with each first list.
 func (s *section) resources() string {
-	names := make([]string, len(s.watches))
-	for i, h := range s.watches {
-		names[i] = h.resource
+	var names []string
+	for _, h := range s.watches {
+		if !slices.Contains(names, h.resource) {
+			names = append(names, h.resource)
+		}
 	}
 	return strings.Join(names, " and ")
 }
@@ -73,7 +82,11 @@ func (h *watchHealth) sectionError() state.SectionError {
 	e := state.SectionError{Reason: reasonOf(h.err)}
 	switch e.Reason {
 	case state.ReasonForbidden:
-		e.Message = fmt.Sprintf("the agent may not read %s: grant its user the verbs list and watch on them in all namespaces (%v)", h.resource, h.err)
+		where := "all namespaces"
+		if h.namespace != "" {
+			where = "the namespace " + h.namespace
+		}
+		e.Message = fmt.Sprintf("the agent may not read %s: grant its user the verbs list and watch on them in %s (%v)", h.resource, where, h.err)
 	case state.ReasonUnauthorized:
 		e.Message = fmt.Sprintf("the API server does not accept the agent's credentials: check its service account or kubeconfig (%v)", h.err)
 	case state.ReasonUnavailable:

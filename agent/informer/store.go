@@ -16,25 +16,25 @@ type kindSpec[O, I any] struct {
 	input  func(*O) *I
 	set    func(*facts.Tracker, ...*I) state.Changes
 	remove func(t *facts.Tracker, namespace, name string) state.Changes
-	retain func(*facts.Tracker, []facts.NamespacedName) state.Changes
+	// retain removes the objects of a namespace, or of all if it is "", except the named ones.
+	retain func(t *facts.Tracker, namespace string, names []facts.NamespacedName) state.Changes
 
-	// after is closed when the watch may start. nil means immediately. The store closes synced, if
-	// it is not nil, after the first list.
-	after  <-chan struct{}
+	// The watch starts when all channels of after are closed. The store closes synced, if it is not nil, after the
+	// first list.
+	after  []<-chan struct{}
 	synced chan<- struct{}
 }
 
 // wait waits until the watch may start. It returns false if ctx is done first.
 func (s *kindSpec[O, I]) wait(ctx context.Context) bool {
-	if s.after == nil {
-		return true
+	for _, ready := range s.after {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-ready:
+		}
 	}
-	select {
-	case <-ctx.Done():
-		return false
-	case <-s.after:
-		return true
-	}
+	return true
 }
 
 // batchSize is the number of listed objects that are applied together. A larger batch takes more
@@ -45,10 +45,12 @@ const batchSize = 256
 // list is applied in batches while it is read. Only the names are kept until its end, when the Tracker
 // removes all other objects. The reflector calls all methods on one goroutine.
 type store[O, I any] struct {
-	spec    kindSpec[O, I]
-	handler Handler
-	health  *watchHealth
-	listed  bool
+	spec kindSpec[O, I]
+	// namespace is the namespace that is listed, "" for all.
+	namespace string
+	handler   Handler
+	health    *watchHealth
+	listed    bool
 	// batch holds the listed inputs that are not applied yet, in the order of the list. batchIndex maps
 	// names to indexes in batch.
 	batch      []*I
@@ -103,7 +105,7 @@ func (s *store[O, I]) Replace(list []any, _ string) error {
 		names = append(names, name)
 	}
 	s.flushBatch()
-	s.handler.Apply(func(t *facts.Tracker) state.Changes { return s.spec.retain(t, names) })
+	s.handler.Apply(func(t *facts.Tracker) state.Changes { return s.spec.retain(t, s.namespace, names) })
 	s.health.replaced()
 	if !s.listed && s.spec.synced != nil {
 		close(s.spec.synced)

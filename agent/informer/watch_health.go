@@ -16,7 +16,9 @@ const (
 // called on any goroutine. Only the monitor's goroutine uses the fields and other methods.
 type watchHealth struct {
 	resource string
-	enqueue  func(event func())
+	// namespace is the namespace that is watched, "" for all.
+	namespace string
+	enqueue   func(event func())
 
 	// listed is true after the first complete list.
 	listed bool

@@ -63,6 +63,7 @@ const (
 	WhatPending           = "Pending"
 	WhatFailed            = "Failed"
 	WhatUnreadable        = "Unreadable"
+	WhatRestricted        = "Restricted"
 	whatImagePull         = "ImagePullBackOff"
 	whatSchedulingGated   = "SchedulingGated"
 	whatContainerCreating = "ContainerCreating"

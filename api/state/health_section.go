@@ -21,6 +21,10 @@ func (e *evaluator) sections() {
 			threshold: sectionThreshold,
 		}
 		switch {
+		case s.Error.Reason == ReasonRestricted:
+			f.Severity, f.Message, f.What = SeverityInfo, s.Error.Message, WhatRestricted
+			e.add(f)
+			continue
 		case name == SectionNodes || name == SectionPods:
 			f.Severity = SeverityCritical
 		case s.Error.Reason == ReasonPending:

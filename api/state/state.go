@@ -71,6 +71,9 @@ const (
 	// ReasonPartial means that only the usage of nodes or only that of containers was read. The message
 	// says which is missing. Usage with this error is fresh, because the rest is current.
 	ReasonPartial = "Partial"
+	// ReasonRestricted means that the rights of the user of `kubectl rollcall local` suffice for a part of the
+	// section only, or for nothing of it. The message names the missing rights. The rest is fresh.
+	ReasonRestricted = "Restricted"
 )
 
 // SectionError says why a section is outdated or has no data.

@@ -147,7 +147,11 @@ func (s *listCommand[T]) explainCluster(cluster, note string) bool {
 func (p *plugin) warn(cluster string, meta client.ClusterMeta) {
 	for _, s := range meta.Sections {
 		if s.Error != nil && s.Name != "usage" {
-			fmt.Fprintf(p.ErrOut, "Warning: %s: section %s is not up to date: %s (%s)\n", cluster, s.Name, state.CleanText(s.Error.Message), state.CleanLine(s.Error.Reason))
+			what := "not up to date"
+			if s.Error.Reason == state.ReasonRestricted {
+				what = "not complete"
+			}
+			fmt.Fprintf(p.ErrOut, "Warning: %s: section %s is %s: %s (%s)\n", cluster, s.Name, what, state.CleanText(s.Error.Message), state.CleanLine(s.Error.Reason))
 		}
 	}
 }
