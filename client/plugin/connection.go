@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ type connection struct {
 	serverName    string
 	insecure      bool
 	token         string
+	// envToken is used instead of token if that is empty.
+	envToken string
 
 	kubeconfig string
 	context    string
@@ -38,7 +41,7 @@ type connection struct {
 	publishedCA []byte
 }
 
-// Names in config/master, and the environment variable for --server.
+// Names in config/master, and the environment variables for --server and --token.
 const (
 	masterNamespace = "rollcall-system"
 	masterSelector  = "app.kubernetes.io/name=rollcall-master"
@@ -48,6 +51,8 @@ const (
 	serverEnv       = "ROLLCALL_SERVER"
 	// caFileEnv is the environment variable for --certificate-authority.
 	caFileEnv = "ROLLCALL_CERTIFICATE_AUTHORITY"
+	// tokenEnv is the environment variable for --token.
+	tokenEnv = "ROLLCALL_TOKEN" //nolint:gosec // the name of a variable
 )
 
 func (c *connection) register(f *pflag.FlagSet, getenv func(string) string) {
@@ -57,7 +62,8 @@ func (c *connection) register(f *pflag.FlagSet, getenv func(string) string) {
 	c.caFileDefault = getenv(caFileEnv)
 	f.StringVar(&c.serverName, "tls-server-name", "", "name in the master's certificate; default: the host of --server")
 	f.BoolVar(&c.insecure, "insecure-skip-tls-verify", false, "do not verify the master's certificate: your credentials are sent to any server at --server")
-	f.StringVar(&c.token, "token", "", "bearer token for the master, instead of the kubeconfig's credentials")
+	f.StringVar(&c.token, "token", "", "bearer token for the master, instead of the kubeconfig's credentials; default: $"+tokenEnv+", which other users of the machine cannot see")
+	c.envToken = getenv(tokenEnv) // not the default of the flag, since the help would print it
 	f.StringVar(&c.kubeconfig, "kubeconfig", "", "kubeconfig of the hub; default: $KUBECONFIG, then ~/.kube/config")
 	f.StringVar(&c.context, "context", "", "context of the kubeconfig")
 	f.StringVar(&c.user, "user", "", "user of the kubeconfig")
@@ -114,9 +120,9 @@ func (c *connection) open(ctx context.Context) (*client.Client, func(), error) {
 		return nil, nil, err
 	}
 	credentials := hub
-	if c.token != "" {
+	if token := cmp.Or(c.token, c.envToken); token != "" {
 		credentials = rest.AnonymousClientConfig(hub)
-		credentials.BearerToken = c.token
+		credentials.BearerToken = token
 	}
 	if c.server == "" {
 		return c.forward(ctx, hub, credentials)

@@ -25,6 +25,8 @@ type Config struct {
 	genericiooptions.IOStreams
 	// Version is the text that --version prints, with the end of its last line.
 	Version string
+	// Commands are commands of other packages.
+	Commands []*cobra.Command
 	// Getenv reads the environment. Nil means an empty environment.
 	Getenv func(string) string
 }
@@ -94,6 +96,7 @@ func (p *plugin) command() *cobra.Command {
 	root.SetErr(p.ErrOut)
 	p.connection.register(root.PersistentFlags(), p.getenv)
 	root.AddCommand(p.status(), p.nodes(), p.pods(), p.containers(), p.ports(), p.problems(), p.supportBundle(), p.completion())
+	root.AddCommand(p.Commands...)
 	return root
 }
 

@@ -8,9 +8,11 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"rollcall.dev/rollcall/api/version"
 	"rollcall.dev/rollcall/client/plugin"
+	"rollcall.dev/rollcall/local"
 )
 
 func main() {
@@ -21,6 +23,7 @@ func main() {
 		IOStreams: genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr},
 		Version:   version.Text("kubectl-rollcall"),
 		Getenv:    os.Getenv,
+		Commands:  []*cobra.Command{local.Command(local.CommandConfig{Version: version.String()})},
 	}, os.Args[1:])
 	stop()
 	os.Exit(code)

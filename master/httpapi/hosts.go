@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
@@ -22,6 +23,8 @@ type Hosts struct {
 	Addresses bool
 	// Names are accepted in addition to localhost.
 	Names []string
+	// Hint tells a rejected client what to do, instead of the default, which names flags of the master.
+	Hint string
 }
 
 // Accepts reports whether a request with the given Host header is accepted. The port is ignored.
@@ -63,8 +66,9 @@ func hostname(host string) (name string, ok bool) {
 
 // misdirected rejects requests whose Host header is not accepted.
 func (a *API) misdirected(_ http.ResponseWriter, r *http.Request) error {
+	hint := cmp.Or(a.config.Hosts.Hint, "this master runs with --auth none: use localhost or its IP address, or add the host to --allowed-hosts")
 	return &httpv1.Problem{
 		Status: http.StatusMisdirectedRequest, Reason: ReasonMisdirected,
-		Detail: fmt.Sprintf("host %s is not accepted, because this master runs with --auth none; use localhost or its IP address, or add the host to --allowed-hosts", quoteShort(r.Host)),
+		Detail: fmt.Sprintf("host %s is not accepted; %s", quoteShort(r.Host), hint),
 	}
 }

@@ -15,6 +15,9 @@ import (
 // SignIn creates and ends browser sessions. Browsers cannot be made to send a token with each
 // request, so they get a cookie that stands for a token. The zero value disables signing in.
 type SignIn struct {
+	// Cookie is the name of the cookie, instead of the default. Cookies do not depend on the port, so several
+	// masters on one host need different names.
+	Cookie string
 	// Start verifies a token and returns the secret of a new session and the token's user. Errors
 	// wrap ErrUnauthenticated, ErrTooManyRequests or ErrAuthorizerUnavailable, and never contain the token.
 	Start func(r *http.Request, token string) (secret, user string, err error)
@@ -38,16 +41,22 @@ const (
 )
 
 // LoginSecret returns the secret of a login session from the cookie of a request, or "".
-func LoginSecret(r *http.Request) string {
-	cookie, err := r.Cookie(cookieName(r))
+func LoginSecret(r *http.Request) string { return SignIn{}.secret(r) }
+
+// secret returns the secret of a login session from the cookie of a request, or "".
+func (s SignIn) secret(r *http.Request) string {
+	cookie, err := r.Cookie(s.cookieName(r))
 	if err != nil {
 		return ""
 	}
 	return cookie.Value
 }
 
-func cookieName(r *http.Request) string {
-	if r.TLS == nil {
+func (s SignIn) cookieName(r *http.Request) string {
+	switch {
+	case s.Cookie != "":
+		return s.Cookie
+	case r.TLS == nil:
 		return plainCookie
 	}
 	return secureCookie
@@ -112,10 +121,10 @@ func (a *API) signIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	connlimit.Authenticated(r.Context())
 	AuditUser(r.Context(), user)
-	if before := LoginSecret(r); before != "" {
+	if before := a.config.SignIn.secret(r); before != "" {
 		a.config.SignIn.End(before)
 	}
-	setCookie(w, r, secret, 0)
+	a.config.SignIn.setCookie(w, r, secret, 0)
 	return writeSessionInfo(w, httpv1.SignedIn{Required: true, User: user})
 }
 
@@ -127,19 +136,19 @@ func (a *API) signOut(w http.ResponseWriter, r *http.Request) error {
 	if err := rejectQuery(r); err != nil {
 		return err
 	}
-	if secret := LoginSecret(r); secret != "" && a.config.SignIn.End != nil {
+	if secret := a.config.SignIn.secret(r); secret != "" && a.config.SignIn.End != nil {
 		a.config.SignIn.End(secret)
 	}
-	setCookie(w, r, "", -1)
+	a.config.SignIn.setCookie(w, r, "", -1)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
 // setCookie sets a session cookie, or deletes it if maxAge is negative.
-func setCookie(w http.ResponseWriter, r *http.Request, secret string, maxAge int) {
+func (s SignIn) setCookie(w http.ResponseWriter, r *http.Request, secret string, maxAge int) {
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure where there is TLS: without it (--insecure, loopback) the browser would not send it back
-		Name: cookieName(r), Value: secret, Path: "/", MaxAge: maxAge,
+		Name: s.cookieName(r), Value: secret, Path: "/", MaxAge: maxAge,
 		HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode,
 	})
 }

@@ -21,7 +21,7 @@ import (
 
 // Dialer opens websockets to agents. It has no state of clusters.
 type Dialer struct {
-	// DialContext opens the TCP connection below TLS.
+	// DialContext opens the TCP connection below TLS. If its error is a *Failure, the dial fails with it.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 	Proxy       *url.URL      // nil for none
 	Signer      *token.Signer // nil for no tokens and no signatures
@@ -208,7 +208,10 @@ func refusingCluster(response *http.Response) string {
 // dialFailure returns the failure for an error of a dial, with what to do about it.
 func dialFailure(ctx context.Context, t Target, response *http.Response, err error) *Failure {
 	var inner *url.Error
+	var failure *Failure
 	switch {
+	case errors.As(err, &failure):
+		return failure
 	case tlsfiles.IsCertificateError(err):
 		return Failf(CertificateRefused, "dial %s: %w", t.Endpoint, certificateCause(err))
 	case response != nil && response.StatusCode == http.StatusUnauthorized:
