@@ -2,10 +2,12 @@ package httpapi
 
 import (
 	"bufio"
+	"encoding/pem"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -24,26 +26,45 @@ func TestExamplesFollowAndResume(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", program, filepath.Join(examples, "follow-go")).CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
+	document, err := os.ReadFile("../../docs/API.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, command := range map[string][]string{
-		"curl":     {"bash", filepath.Join(examples, "follow-curl.sh")},
-		"stdlib":   {"python3", filepath.Join(examples, "follow_stdlib.py")},
-		"requests": {"python3", filepath.Join(examples, "follow_requests.py")},
-		"fetch":    {"node", filepath.Join(examples, "follow.mjs")},
-		"sse":      {"node", filepath.Join(examples, "eventsource.mjs")},
-		"go":       {program},
+		"follow-curl.sh":     {"bash", filepath.Join(examples, "follow-curl.sh")},
+		"follow_stdlib.py":   {"python3", filepath.Join(examples, "follow_stdlib.py")},
+		"follow_requests.py": {"python3", filepath.Join(examples, "follow_requests.py")},
+		"follow.mjs":         {"node", filepath.Join(examples, "follow.mjs")},
+		"eventsource.mjs":    {"node", filepath.Join(examples, "eventsource.mjs")},
+		"follow-go":          {program},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			runExample(t, append(command, "prod-eu"))
+			variable := regexp.MustCompile(`(?m)^\| \[` + regexp.QuoteMeta(name) + "\\].*\\| `([A-Z_]+)` \\|$").FindSubmatch(document)
+			if variable == nil {
+				t.Fatalf("docs/API.md names no variable for the CA of %s", name)
+			}
+			runExample(t, append(command, "prod-eu"), string(variable[1]))
 		})
 	}
 }
 
-func runExample(t *testing.T, command []string) {
+// caFile writes the certificate of a server to a file and returns its path.
+func caFile(t *testing.T, server *httptest.Server) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ca.crt")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// runExample runs a program that trusts the server by a CA in a file, whose path is in an environment variable.
+func runExample(t *testing.T, command []string, caVariable string) {
 	f := liveShop(t)
-	server := httptest.NewServer(f.api(nil))
+	server := httptest.NewTLSServer(f.api(nil))
 	defer server.Close()
-	lines := startProgram(t, server.URL, command)
+	lines := startProgram(t, command, "ROLLCALL_URL="+server.URL, caVariable+"="+caFile(t, server))
 	waitFor(t, lines, "ADDED", "n1")
 	waitFor(t, lines, "BOOKMARK")
 	f.report(t, "prod-eu", nil, node("n2", state.True))
@@ -63,10 +84,10 @@ func runExample(t *testing.T, command []string) {
 
 // startProgram starts a program and returns its output line by line. The program is killed when the test
 // ends.
-func startProgram(t *testing.T, url string, command []string) <-chan string {
+func startProgram(t *testing.T, command []string, environment ...string) <-chan string {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), command[0], command[1:]...)
-	c.Env = append(os.Environ(), "ROLLCALL_URL="+url, "ROLLCALL_TOKEN=secret")
+	c.Env = append(append(os.Environ(), "ROLLCALL_TOKEN=secret"), environment...)
 	c.WaitDelay = time.Second
 	out, err := c.StdoutPipe()
 	if err != nil {

@@ -9,7 +9,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -200,6 +203,22 @@ func TestFederationIsText(t *testing.T) {
 	w := get(shop(t).prometheusAPI(nil), "/federate?cluster=prod-eu&"+url.Values{"match[]": {"kube_node_info"}}.Encode())
 	if w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") || !strings.Contains(w.Body.String(), `kube_node_info{cluster="prod-eu",job="kube-state-metrics",kubeproxy_version="deprecated",node="n1"} 1 `) {
 		t.Errorf("got %d %v %s, want 200 and the series as text", w.Code, w.Header(), w.Body)
+	}
+}
+
+// TestPromtoolAsDocumented runs the command in docs/PROMETHEUS.md, at another port.
+func TestPromtoolAsDocumented(t *testing.T) {
+	server := httptest.NewTLSServer(shop(t).prometheusAPI(nil))
+	defer server.Close()
+	document, err := os.ReadFile("../../docs/PROMETHEUS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := regexp.MustCompile(`(?m)^.*promtool query instant .*$`).FindString(string(document))
+	cmd := exec.CommandContext(t.Context(), "sh", "-exc", strings.ReplaceAll(command, "127.0.0.1:8443", server.Listener.Addr().String()))
+	cmd.Dir = filepath.Dir(caFile(t, server))
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), `cluster="prod-eu"`) {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 
