@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
@@ -96,13 +97,19 @@ func (l *life) replacePod(changes *state.Changes, i int, now state.Time) {
 	name := fmt.Sprintf("%s-%05x", old.Controller.Name, l.random.Uint64N(1<<20))
 	next, owned := c.newPod(l.random, old.app, name, old.Node, now, old.app.Containers[:old.numOwned])
 	next.first = old.first
+	for k := range owned {
+		changes.Removes = append(changes.Removes, c.containers[old.first+k].Key())
+	}
 	changes.Removes = append(changes.Removes, old.Key())
 	if old.target != nil {
 		changes.Removes = append(changes.Removes, old.target.Key())
+	}
+	// The old pod may have been healed in the same step.
+	changes.Upserts = slices.DeleteFunc(changes.Upserts, func(o state.Object) bool { return slices.Contains(changes.Removes, o.Key()) })
+	if next.target != nil {
 		changes.Upserts = append(changes.Upserts, next.target)
 	}
 	for k, container := range owned {
-		changes.Removes = append(changes.Removes, c.containers[old.first+k].Key())
 		c.containers[old.first+k] = container
 		changes.Upserts = append(changes.Upserts, container)
 	}
