@@ -29,11 +29,12 @@ hack/need.sh conntrack conntrack
 export ROLLCALL_KUBE_DOWNLOADS=off
 ROLLCALL_KUBE_BINARIES=$(hack/kube-binaries.sh)
 ROLLCALL_KUBE_NODE_BINARIES=$(hack/kube-binaries.sh node)
+hack/tool.sh --path helm >/dev/null # test/charts runs it
 ROLLCALL_KUBE_STATE_METRICS=$(hack/tool.sh --path kube-state-metrics)/kube-state-metrics
 export ROLLCALL_KUBE_BINARIES ROLLCALL_KUBE_NODE_BINARIES ROLLCALL_KUBE_STATE_METRICS
 # Process tests start binaries that are built without the race detector, and spend most of their time waiting. No more
 # than two packages run at once: with more, the API servers become too slow. hack/lint.sh runs go vet.
-processes='/test/(e2e|flood|idle|kube|manifests|oracle|realnode)$'
+processes='/test/(charts|e2e|flood|idle|kube|manifests|oracle|realnode)$'
 go list ./... | grep -Ev "$processes" | xargs go test -race -vet=off -timeout 30m -p 3 "$@"
 go list ./... | grep -E "$processes" | xargs go test -vet=off -timeout 30m -p 2 "$@"
 if (($# == 0)); then

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a development tool at the version that hack/tools/ pins. The first use builds the tool, once per user.
 #
-#   hack/tool.sh NAME [ARGUMENT…]      buf, protoc-gen-go, controller-gen, crd-ref-docs, golangci-lint, benchstat, kube-state-metrics
+#   hack/tool.sh NAME [ARGUMENT…]      buf, protoc-gen-go, controller-gen, crd-ref-docs, golangci-lint, benchstat, kube-state-metrics, helm
 #   hack/tool.sh --path NAME…          builds tools of one module and prints their folder
 #
 # Tools have separate Go modules, so that their dependencies stay out of the main module.
