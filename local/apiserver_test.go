@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -243,14 +242,4 @@ func grant(t *testing.T, cluster *kube.Cluster, namespace, user string) {
 	if _, err := cluster.Client().RbacV1().RoleBindings(namespace).Create(t.Context(), binding, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// plugin writes a script that acts as a credential plugin, and returns its configuration.
-func plugin(t *testing.T, script string) *clientcmdapi.ExecConfig {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "login")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	return &clientcmdapi.ExecConfig{Command: path, APIVersion: "client.authentication.k8s.io/v1", InteractiveMode: clientcmdapi.IfAvailableExecInteractiveMode}
 }

@@ -2,15 +2,14 @@ package local
 
 import (
 	"context"
+	"math/rand/v2"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
-
-	"math/rand/v2"
-	"net/http"
 
 	"rollcall.dev/rollcall/agent"
 	"rollcall.dev/rollcall/agent/report"
