@@ -55,7 +55,7 @@ func newCertificate(objects keysecret.Objects, log *slog.Logger) *ownCertificate
 	objects.Role, objects.Files = "rollcall-agent-key of config/rbac/agent", "--tls-cert-file and --tls-key-file"
 	objects.Replaced = ", and set its pin in the ClusterAgent on the hub"
 	c := &ownCertificate{objects: objects, log: log}
-	c.loop = keysecret.Loop{Sync: c.sync, Ready: c.ready, Log: log, Message: "cannot read or store the agent's key"}
+	c.loop = keysecret.Loop{Sync: c.sync, Ready: c.ready, LogError: func(err error) { log.Error("cannot read or store the agent's key", "error", err) }}
 	return c
 }
 

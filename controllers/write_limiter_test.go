@@ -255,3 +255,25 @@ func TestIntervalGrowsWithReportingClusters(t *testing.T) {
 		t.Errorf("5 clusters are left: %s, want 10s", got)
 	}
 }
+
+func TestWriteLimiterIsPerObject(t *testing.T) {
+	p := newWriteLimiter("ClusterAgent", 3, newWriteQueue(0))
+	for i := range 3 {
+		if wait := p.wait("a", noon); wait != 0 {
+			t.Errorf("write %d waits %s", i, wait)
+		}
+	}
+	if got := p.wait("a", noon); got != 10*time.Second {
+		t.Errorf("the fourth waits %s, want 10s", got)
+	}
+	if got := p.wait("a", noon.Add(4*time.Second)).Round(time.Millisecond); got != 6*time.Second {
+		t.Errorf("4 s later it waits %s, want 6s: waiting does not count as a write", got)
+	}
+	if got := p.wait("b", noon); got != 0 {
+		t.Errorf("another object waits %s", got)
+	}
+	p.forget("a")
+	if got := p.wait("a", noon); got != 0 {
+		t.Errorf("one that was forgotten waits %s", got)
+	}
+}

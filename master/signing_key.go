@@ -112,7 +112,9 @@ func newStoredSigningKey(objects keysecret.Objects, log *slog.Logger) *storedSig
 	objects.Role, objects.Files = "rollcall-master-signing-key of config/rbac/master", "--signing-key-file"
 	objects.Replaced = ", restart all masters, and give all agents the public key in the ConfigMap " + objects.ConfigMap
 	k := &storedSigningKey{objects: objects, log: log}
-	k.loop = keysecret.Loop{Sync: k.sync, Ready: func() error { return nil }, Log: log, Message: "cannot read or store the signing key again; this master continues to use it"}
+	k.loop = keysecret.Loop{Sync: k.sync, Ready: func() error { return nil }, LogError: func(err error) {
+		log.Error("cannot read or store the signing key again; this master continues to use it", "error", err)
+	}}
 	return k
 }
 
@@ -156,20 +158,19 @@ func (k *storedSigningKey) sync(ctx context.Context) error {
 
 // use uses the first key that is found, and logs what has changed since. stored tells whether the Secret was empty.
 func (k *storedSigningKey) use(found ed25519.PrivateKey, stored bool) {
-	secret := slog.String("secret", k.objects.Namespace+"/"+k.objects.Secret)
+	secret, published := k.objects.Namespace+"/"+k.objects.Secret, k.objects.Namespace+"/"+k.objects.ConfigMap
 	id := keyID(found)
 	switch {
-	case k.key == nil:
-		message := "signing with the key in the Secret"
-		if stored {
-			message = "created a signing key for all masters"
-		}
+	case k.key == nil && stored:
 		k.key = found
-		k.log.Info(message, "key", id, secret, "published", k.objects.Namespace+"/"+k.objects.ConfigMap)
+		k.log.Info("created a signing key for all masters", "key", id, "secret", secret, "published", published)
+	case k.key == nil:
+		k.key = found
+		k.log.Info("signing with the key in the Secret", "key", id, "secret", secret, "published", published)
 	case stored:
-		k.log.Warn("the Secret of the signing key was emptied; stored the key in use again", "key", id, secret)
+		k.log.Warn("the Secret of the signing key was emptied; stored the key in use again", "key", id, "secret", secret)
 	case !found.Equal(k.key) && k.otherID != id:
 		k.otherID = id
-		k.log.Warn("the Secret has another signing key than this master uses: give all agents its public key, then restart all masters", "key", keyID(k.key), "other", id, secret)
+		k.log.Warn("the Secret has another signing key than this master uses: give all agents its public key, then restart all masters", "key", keyID(k.key), "other", id, "secret", secret)
 	}
 }

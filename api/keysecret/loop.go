@@ -3,7 +3,6 @@ package keysecret
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"time"
 )
 
@@ -20,9 +19,8 @@ type Loop struct {
 	Sync func(context.Context) error
 	// Ready returns an error if the process has no key yet.
 	Ready func() error
-	Log   *slog.Logger
-	// Message is logged with an error of Sync.
-	Message string
+	// LogError logs an error of Sync.
+	LogError func(error)
 
 	// lastError is the last error that was logged, or "" after a success.
 	lastError string
@@ -52,6 +50,6 @@ func (l *Loop) Once(ctx context.Context) {
 		l.lastError = ""
 	case err.Error() != l.lastError && !errors.Is(err, context.Canceled):
 		l.lastError = err.Error()
-		l.Log.Error(l.Message, "error", err)
+		l.LogError(err)
 	}
 }

@@ -198,7 +198,7 @@ func TestLoopRetriesUntilReady(t *testing.T) {
 		defer cancel()
 		loop := Loop{
 			Sync:  func(context.Context) error { calls = append(calls, time.Since(began)); return result() },
-			Ready: result, Log: slog.New(slog.NewTextHandler(&log, nil)), Message: "cannot store it",
+			Ready: result, LogError: func(err error) { slog.New(slog.NewTextHandler(&log, nil)).Error("cannot store it", "error", err) },
 		}
 		if err := loop.Run(ctx); err != nil {
 			t.Error(err)

@@ -45,7 +45,7 @@ func (p *plugin) completion() *cobra.Command {
 				folder = filepath.Dir(path)
 			}
 			file := filepath.Join(folder, name)
-			if err := os.WriteFile(file, []byte(script), 0o755); err != nil {
+			if err := os.WriteFile(file, []byte(script), 0o755); err != nil { //nolint:gosec // all users may run the script
 				return fmt.Errorf("install the completion: %w; name another folder of the PATH by --directory", err)
 			}
 			_, err := fmt.Fprintf(p.Out, "installed %s\n", file)

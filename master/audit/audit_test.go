@@ -101,7 +101,7 @@ func TestRotationNeedsNoSignal(t *testing.T) {
 			if err := rotate(file); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(checkInterval)
+			<-time.After(checkInterval)
 			l.Write(Event{Path: "/after"})
 			synctest.Wait()
 			if got := paths(t, file); got != "/after" {
@@ -143,7 +143,7 @@ func TestLinesThatCannotBeWrittenAreCounted(t *testing.T) {
 		if err := os.Mkdir(folder, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(checkInterval)
+		<-time.After(checkInterval)
 		l.Write(Event{Path: "/b"})
 		synctest.Wait()
 		wantLines(t, metrics, 1, 0, 1)

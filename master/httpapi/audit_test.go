@@ -111,7 +111,9 @@ func TestEachRequestIsAudited(t *testing.T) {
 		{"jane", "PUT", "/api/v1/clusters/prod-eu", "ResponseComplete @192.0.2.1 PUT /api/v1/clusters/prod-eu 405 reason=MethodNotAllowed"},
 		{"jane", "GET", "/metrics", "ResponseComplete jane@192.0.2.1 GET /metrics 200"},
 		{"jane", "GET", "/unknown", "ResponseComplete @192.0.2.1 GET /unknown 404 reason=NoSuchPath"},
-		{"jane", "GET", "/healthz", ""}, {"jane", "GET", "/readyz", ""}, {"jane", "GET", "/api/openapi.json", ""},
+		{"jane", "GET", "/healthz", ""},
+		{"jane", "GET", "/readyz", ""},
+		{"jane", "GET", "/api/openapi.json", ""},
 	} {
 		do(api, requestOf(tc.user, tc.method, tc.target, ""))
 		var want []string
@@ -162,7 +164,7 @@ func TestAuditHasOnlyParametersOfTheRoute(t *testing.T) {
 	} {
 		do(api, requestOf("jane", "GET", target, ""))
 	}
-	r := httptest.NewRequest("POST", sessionPath, strings.NewReader(`{"token":"`+secret+`"}`))
+	r := httptest.NewRequest(http.MethodPost, sessionPath, strings.NewReader(`{"token":"`+secret+`"}`))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Cookie", plainCookie+"="+secret)
 	do(api, r)
@@ -188,7 +190,7 @@ func TestAuditOfAWatch(t *testing.T) {
 		first := log.events[0]
 		log.mu.Unlock()
 		log.want(t, "start", "ResponseStarted jane@192.0.2.1 GET /api/v1/clusters/prod-eu/pods 200 clusters=prod-eu")
-		time.Sleep(2 * time.Minute)
+		<-time.After(2 * time.Minute)
 		synctest.Wait()
 		if !w.ended() {
 			t.Fatal("the watch is still open")

@@ -91,7 +91,8 @@ func (s *stream) run() {
 // end records why the stream ends, and tells the client if possible.
 func (s *stream) end(err error) {
 	var p *httpv1.Problem
-	reason, code := "", 0
+	var reason string
+	var code int
 	switch {
 	case errors.Is(err, errClientGone):
 		reason = "client"

@@ -22,7 +22,7 @@ type CPUTime struct {
 const restart = -1
 
 // StartAfter returns a CPUTime that accepts samples after a time in Unix seconds.
-func StartAfter(at int64) CPUTime { return CPUTime{total: restart, last: uint32(at)} }
+func StartAfter(at int64) CPUTime { return CPUTime{total: restart, last: uint32(at)} } //nolint:gosec // until the year 2106
 
 // SampledAt returns the time of a sample in Unix seconds: that of the member's clock, or the time of receipt if the
 // member's clock is ahead.
@@ -35,7 +35,7 @@ func SampledAt(used *state.Used, receivedAt time.Time) int64 {
 // after the previous one; a maxGap of 0 allows any gap.
 func (c *CPUTime) Add(used *state.Used, at int64, maxGap time.Duration) bool {
 	gap := at - int64(c.last)
-	if gap <= 0 || uint32(used.SampledAt) == c.reportedAt {
+	if gap <= 0 || uint32(used.SampledAt) == c.reportedAt { //nolint:gosec // until the year 2106
 		return false
 	}
 	if c.Running() && (maxGap == 0 || gap <= int64(maxGap/time.Second)) {
@@ -43,7 +43,7 @@ func (c *CPUTime) Add(used *state.Used, at int64, maxGap time.Duration) bool {
 	} else {
 		c.total = 0
 	}
-	c.last, c.reportedAt = uint32(at), uint32(used.SampledAt)
+	c.last, c.reportedAt = uint32(at), uint32(used.SampledAt) //nolint:gosec // until the year 2106
 	return true
 }
 

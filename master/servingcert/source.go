@@ -50,7 +50,7 @@ func New(c Config) *Source {
 		Content: "a CA of the masters", Process: "master", Tree: "config/master", Role: "rollcall-master-serving-ca of config/rbac/master",
 		Files: "--tls-cert-file and --tls-key-file",
 	}
-	s.loop = keysecret.Loop{Sync: s.sync, Ready: s.Ready, Log: c.Log, Message: "cannot update the serving certificate or its CA"}
+	s.loop = keysecret.Loop{Sync: s.sync, Ready: s.Ready, LogError: func(err error) { c.Log.Error("cannot update the serving certificate or its CA", "error", err) }}
 	return s
 }
 

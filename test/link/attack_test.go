@@ -76,7 +76,7 @@ func TestRefusedAgents(t *testing.T) {
 					changes = append(changes, tc.change)
 				}
 				a := env.startAgent(key, changes...)
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 				synctest.Wait()
 				a.stop()
 				if got := env.refused.last(); !strings.Contains(got, tc.hub) {
@@ -102,7 +102,7 @@ func TestImpostorDoesNotAffectTheCluster(t *testing.T) {
 		env.mustGet()
 		before := env.sessions.Status(name)
 		impostor := env.startAgent(newKey(t))
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		synctest.Wait()
 		impostor.stop()
 		after := env.sessions.Status(name)
@@ -128,7 +128,7 @@ func TestFalseMasterGetsNothing(t *testing.T) {
 		env.signer = token.NewSigner(other)
 		env.startMaster()
 		a := env.startAgent(key)
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		synctest.Wait()
 		a.stop()
 		if !strings.Contains(a.log.String(), "the peer did not prove that it is a master of this agent's hub") {
@@ -158,7 +158,7 @@ func TestRelayedHandshakeFails(t *testing.T) {
 			c.Trust = tlsfiles.Trust{PinnedSHA256: []string{relay.Pin()}}
 			c.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return front.Dial(ctx) }
 		})
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		synctest.Wait()
 		a.stop()
 		relay.Close()

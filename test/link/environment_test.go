@@ -129,7 +129,8 @@ func run(t *testing.T, f func(t *testing.T, env *environment)) {
 // startMaster starts a master. It replaces a stopped one.
 func (env *environment) startMaster() {
 	env.listener = memconn.Listen(buffer)
-	env.sessions = session.New(session.Config{Registry: env.registry, Signer: env.signer, ClusterOfKey: env.registry.ClusterOfKey, Log: slog.New(slog.DiscardHandler), OnLinkRefused: env.refused.add,
+	env.sessions = session.New(session.Config{
+		Registry: env.registry, Signer: env.signer, ClusterOfKey: env.registry.ClusterOfKey, Log: slog.New(slog.DiscardHandler), OnLinkRefused: env.refused.add,
 		DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no route") },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -325,7 +326,7 @@ func (b *blackhole) apply(env *environment) func(*dial.Config) {
 	return func(c *dial.Config) {
 		c.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			if b.isSet() {
-				time.Sleep(5 * time.Second)
+				<-time.After(5 * time.Second)
 				return nil, errors.New("no answer")
 			}
 			conn, err := env.listener.Dial(ctx)

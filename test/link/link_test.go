@@ -24,7 +24,7 @@ func TestSessionsBeginOnTheAgentsLink(t *testing.T) {
 			t.Errorf("got %d pods of %s, want 1 of uid-1", n, r.UID)
 		}
 		for range 20 {
-			time.Sleep(3 * time.Second)
+			<-time.After(3 * time.Second)
 			if age := time.Since(env.mustGet().ReceivedAt); age > 5*time.Second {
 				t.Errorf("the report is %s old", age)
 			}
@@ -43,7 +43,7 @@ func TestIdleLinkReportsNothing(t *testing.T) {
 		env.register(key)
 		a := env.startAgent(key)
 		since := env.sessions.Status(name).Link.Since
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		synctest.Wait()
 		if s := env.sessions.Status(name); !s.Link.Since.Equal(since) || s.Session.Phase != session.Idle || s.Session.ID != "" {
 			t.Errorf("after an hour: got %+v, want the same link and no session", s)
@@ -70,7 +70,7 @@ func TestSummariesKeepTheLink(t *testing.T) {
 		if s := env.sessions.Status(name); s.Summary == nil || s.Reason != session.Succeeded {
 			t.Errorf("after linking: got %+v, want a summary at once", s)
 		}
-		time.Sleep(10*time.Minute + 5*time.Second)
+		<-time.After(10*time.Minute + 5*time.Second)
 		synctest.Wait()
 		if age := time.Since(env.sessions.Status(name).ReceivedAt); age > time.Minute+time.Second {
 			t.Errorf("the summary is %s old, want at most a minute", age)
@@ -95,11 +95,11 @@ func TestAgentLinksWhenReadersWait(t *testing.T) {
 		env.wantNotLinked()
 		got := make(chan error, 1)
 		go func() {
-			time.Sleep(time.Minute) // back-off ends
+			<-time.After(time.Minute) // back-off ends
 			_, err := env.get()
 			got <- err
 		}()
-		time.Sleep(time.Minute + 5*time.Second)
+		<-time.After(time.Minute + 5*time.Second)
 		a := env.startAgent(key)
 		if err := <-got; err != nil {
 			t.Errorf("a waiting reader got %v, want a report", err)
@@ -136,13 +136,13 @@ func TestSilentNetwork(t *testing.T) {
 			t.Fatal("the agent is not linked")
 		}
 		cut.set(true)
-		time.Sleep(2 * time.Minute)
+		<-time.After(2 * time.Minute)
 		synctest.Wait()
 		if env.linked() {
 			t.Error("the master has a link two minutes after the network was cut")
 		}
 		cut.set(false)
-		time.Sleep(30 * time.Second)
+		<-time.After(30 * time.Second)
 		synctest.Wait()
 		env.mustGet()
 		a.stop()
@@ -165,7 +165,7 @@ func TestRevocationCutsTheLink(t *testing.T) {
 				a := env.startAgent(key)
 				env.mustGet()
 				revoke(env)
-				time.Sleep(time.Second)
+				<-time.After(time.Second)
 				synctest.Wait()
 				if env.linked() {
 					t.Error("there is a link a second later")
@@ -206,7 +206,7 @@ func TestTwoAgentsWithOneKey(t *testing.T) {
 		key := newKey(t)
 		env.register(key)
 		a, b := env.startAgent(key), env.startAgent(key)
-		time.Sleep(3 * time.Minute)
+		<-time.After(3 * time.Minute)
 		synctest.Wait()
 		if got := env.refused.last(); !strings.Contains(got, "DuplicateAgent") || !strings.Contains(got, "another agent has the same key") {
 			t.Errorf("got refusal %q, want DuplicateAgent", got)
@@ -233,10 +233,10 @@ func TestIdleLinkTraffic(t *testing.T) {
 				return countingConn{conn, &bytes}, err
 			}
 		})
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		before := bytes.Load()
 		const minutes = 60
-		time.Sleep(minutes * time.Minute)
+		<-time.After(minutes * time.Minute)
 		perMinute := (bytes.Load() - before) / minutes
 		t.Logf("an idle link takes %d bytes a minute; connecting took %d", perMinute, before)
 		if perMinute > maxIdleBytes {

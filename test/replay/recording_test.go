@@ -189,7 +189,7 @@ func (p *player) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 			return
 		}
 	}
-	for range received { //nolint:revive // until the master closes the connection
+	for range received { // until the master closes the connection
 	}
 }
 
