@@ -98,6 +98,12 @@ func TestInvalidArguments(t *testing.T) {
 	if err := master.GenerateSigningKey(own); err != nil {
 		t.Fatal(err)
 	}
+	// A configuration of a hub that is never contacted.
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(kubeconfig, []byte(`{clusters: [{name: hub, cluster: {server: "https://127.0.0.1:1"}}], contexts: [{name: hub, context: {cluster: hub}}], current-context: hub}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("KUBECONFIG", kubeconfig)
 	for want, args := range map[string][]string{
 		"unknown argument":                  {"serve"},
 		"unknown flag":                      {"--name", "x"},
