@@ -345,7 +345,7 @@ rollcall_status_writes_total{kind="ClusterAgent",reason="condition"} 2
 rollcall_status_writes_total{kind="ClusterAgent",reason="session"} 1
 rollcall_status_writes_total{kind="ClusterAgent",reason="spec"} 1
 `
-		if err := testutil.GatherAndCompare(h.metrics, strings.NewReader(want)); err != nil {
+		if err := testutil.GatherAndCompare(h.metrics, strings.NewReader(want), "rollcall_status_writes_total"); err != nil {
 			t.Error(err)
 		}
 	})

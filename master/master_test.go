@@ -185,7 +185,7 @@ func TestMasterServesRegisteredClusters(t *testing.T) {
 	if body := r.waitForStatus("/readyz", http.StatusOK); body != "[+] registry: ok\n[+] leader: ok\n" {
 		t.Errorf("readyz: got %q, want both checks ok", body)
 	}
-	if status, body := r.get("/api/v1/clusters/nowhere"); status != http.StatusNotFound || !strings.Contains(body, "kubectl get clusteragents") {
+	if status, body := r.get("/api/v1/clusters/nowhere"); status != http.StatusNotFound || !strings.Contains(body, "GET /api/v1/clusters lists") {
 		t.Errorf("unknown cluster: got %d %s, want 404 that says how to list clusters", status, body)
 	}
 	register(t, cluster, "dead-end", `{endpoint: "wss://127.0.0.1:1", clusterIPs: ["203.0.113.7"]}`)

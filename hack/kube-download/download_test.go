@@ -99,7 +99,7 @@ func (m *mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // source returns a source of the mirror that gives up after a fraction of a second.
 func (m *mirror) source(t *testing.T) *source {
 	f := newFetcher(http.DefaultTransport.(*http.Transport).Clone(), t.Logf)
-	f.window, f.minimum = 200*time.Millisecond, 1<<20
+	f.window, f.minimum = time.Minute, 1
 	t.Cleanup(f.client.CloseIdleConnections)
 	return &source{fetcher: f, version: "v1.37.2", system: "linux", arch: "amd64", index: m.URL + "/index.yaml", release: m.URL}
 }
@@ -211,6 +211,12 @@ func TestWrongChecksumIsRefused(t *testing.T) {
 	checkDownload(t, s, allBinaries[:4], "want "+strings.Repeat("0", 128))
 }
 
+// impatient makes a source give up soon.
+func impatient(s *source) *source {
+	s.fetcher.window, s.fetcher.minimum = 200*time.Millisecond, 1<<20
+	return s
+}
+
 func TestSlowServerIsGivenUp(t *testing.T) {
 	m := newMirror(t)
 	m.serve["/envtest.tar.gz"] = func(w http.ResponseWriter, r *http.Request) {
@@ -219,12 +225,12 @@ func TestSlowServerIsGivenUp(t *testing.T) {
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
 	}
-	checkDownload(t, m.source(t), officialBinaries, errSlow.Error())
+	checkDownload(t, impatient(m.source(t)), officialBinaries, errSlow.Error())
 
 	// One that accepts the connection, and does not answer.
 	m = newMirror(t)
 	m.serve["/index.yaml"] = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
-	checkDownload(t, m.source(t), nil, "context deadline exceeded")
+	checkDownload(t, impatient(m.source(t)), nil, "context deadline exceeded")
 }
 
 func TestMissingFilesAreNotDownloaded(t *testing.T) {

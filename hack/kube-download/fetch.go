@@ -84,6 +84,9 @@ func (f *fetcher) get(ctx context.Context, url string, offset int64) (*http.Resp
 	return response, nil
 }
 
+// errTooLarge is the error of a file that is larger than its limit.
+var errTooLarge = errors.New("the file has more")
+
 // large downloads a file of at most limit bytes to path, and verifies its SHA-512 in hexadecimal. A connection that
 // breaks is resumed. After an error the file does not exist.
 func (f *fetcher) large(ctx context.Context, url, path, sum string, limit int64) (err error) {
@@ -102,7 +105,7 @@ func (f *fetcher) large(ctx context.Context, url, path, sum string, limit int64)
 			break
 		}
 		var status *statusError
-		if attempt == f.attempts || ctx.Err() != nil || errors.Is(err, errSlow) || errors.As(err, &status) {
+		if attempt == f.attempts || ctx.Err() != nil || errors.Is(err, errSlow) || errors.Is(err, errTooLarge) || errors.As(err, &status) {
 			return fmt.Errorf("download %s: %w", url, err)
 		}
 		f.log("%s: %v; resuming", url, err)
@@ -143,7 +146,7 @@ func (f *fetcher) continueAt(ctx context.Context, url string, file *os.File, lim
 		}
 	}
 	if response.ContentLength > limit-offset {
-		return fmt.Errorf("the file has more than %d bytes", limit)
+		return fmt.Errorf("%w than %d bytes", errTooLarge, limit)
 	}
 	// The last byte of a file can arrive at any time, so the watch ends only with the copy.
 	meter := &meter{fetcher: f, url: url, done: offset, total: offset + response.ContentLength, logged: time.Now()}
@@ -154,7 +157,7 @@ func (f *fetcher) continueAt(ctx context.Context, url string, file *os.File, lim
 		return errSlow
 	}
 	if err == nil && meter.done > limit {
-		return fmt.Errorf("the file has more than %d bytes", limit)
+		return fmt.Errorf("%w than %d bytes", errTooLarge, limit)
 	}
 	return err
 }
