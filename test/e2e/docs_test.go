@@ -51,18 +51,20 @@ func withConfig(t *testing.T) (dir string) {
 	return dir
 }
 
+// TestREADMEInstallsOnRealClusters runs the commands on clusters without nodes, so nothing fills in the keys;
+// test/realnode runs them on nodes.
 func TestREADMEInstallsOnRealClusters(t *testing.T) {
 	t.Parallel()
 	steps := blocks(readDoc(t, "README.md"), "Install on real clusters")
-	if len(steps) != 4 {
-		t.Fatalf("README.md: got %d code blocks in section \"Install on real clusters\", want 4 (hub, CA, member, ClusterAgent)", len(steps))
+	if len(steps) != 6 {
+		t.Fatalf("README.md: got %d code blocks in section \"Install on real clusters\", want 6 (hub, public key, CA, member, pin, ClusterAgent)", len(steps))
 	}
 	dir := withConfig(t)
 	hub, member := kube.Fresh(t, kube.Options{Name: "readme-hub"}), kube.Fresh(t, kube.Options{Name: "readme-member"})
-	shell(t, dir, hub, steps[0])
-	shell(t, dir, hub, steps[1])
-	shell(t, dir, member, steps[2])
-	manifest := strings.TrimPrefix(steps[3], "yaml\n")
+	for i, cluster := range []*kube.Cluster{hub, hub, hub, member, member} {
+		shell(t, dir, cluster, steps[i])
+	}
+	manifest := strings.TrimPrefix(steps[5], "yaml\n")
 	if out, err := hub.KubectlInput(manifest, "apply", "--validate=strict", "-f", "-"); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
