@@ -68,7 +68,7 @@ func packageChart(s *Source, publisher *Publisher, folder string) (*chart, error
 		return nil, err
 	}
 	if want := strings.TrimPrefix(s.Version, "v"); metadata.Version != want || metadata.AppVersion != s.Version {
-		return nil, fmt.Errorf("Chart.yaml has version %s and appVersion %s, want %s and %s as in VERSION", metadata.Version, metadata.AppVersion, want, s.Version)
+		return nil, fmt.Errorf("the chart has version %s and appVersion %s, want %s and %s as in VERSION", metadata.Version, metadata.AppVersion, want, s.Version)
 	}
 	c := &chart{name: metadata.Name, version: metadata.Version, ref: publisher.ChartRegistry + "/" + metadata.Name + ":" + metadata.Version}
 	files, err := chartFiles(folder, metadata.Name, publisher)
