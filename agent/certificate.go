@@ -14,14 +14,14 @@ import (
 	"rollcall.dev/rollcall/api/tlsfiles"
 )
 
-// These are the entries of the Secret, as in a Secret of the type kubernetes.io/tls, and of the ConfigMap.
+// Entries of the Secret, as in a Secret of the type kubernetes.io/tls, and of the ConfigMap.
 const (
 	certificateEntry = "tls.crt"
 	privateKeyEntry  = "tls.key"
 	pinEntry         = "pin"
 )
 
-// ownCertificate is a serving certificate that the agent makes at its first start and keeps in a Secret. Its pin is
+// ownCertificate keeps the serving certificate that the agent makes at its first start in a Secret. Its pin is
 // published in a ConfigMap.
 type ownCertificate struct {
 	objects keysecret.Objects

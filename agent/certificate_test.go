@@ -19,7 +19,7 @@ import (
 	"rollcall.dev/rollcall/api/tlsfiles"
 )
 
-// fakeMember is the API server of a member with the two objects as config/agent installs them.
+// fakeMember simulates the API server of a member with the two objects as config/agent installs them.
 type fakeMember struct {
 	t   *testing.T
 	api *fake.Clientset

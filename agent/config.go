@@ -70,7 +70,7 @@ type Config struct {
 	// (BindingRequired) or not (BindingOff). BindingOff is for plain ws, or if a proxy terminates TLS. Anyone on the
 	// network path can then use the connection.
 	ChannelBinding string
-	// Hub is the address of the masters, wss://host:port, if the agent is to dial them, or "" if masters dial the
+	// Hub has the address of the masters, wss://host:port, if the agent is to dial them, or "" if masters dial the
 	// agent only. HubCAFile has the CA certificates of the masters in PEM; the default is those of the system.
 	// HubPins has the accepted keys of the masters, as tlsfiles.Pin returns them. HubProxy is the URL of an HTTP proxy;
 	// the default is that of the environment (HTTPS_PROXY, NO_PROXY).

@@ -104,7 +104,7 @@ func (l *login) signedIn(r *http.Request) bool {
 	return false
 }
 
-// authenticate implements httpapi.Authenticate: whoever has the cookie or the bearer token may read everything.
+// authenticate implements httpapi.Authenticate: any caller with the cookie or the bearer token may read everything.
 func (l *login) authenticate(r *http.Request) (httpapi.Authorizer, error) {
 	if _, err := l.user(r); err != nil {
 		return nil, err

@@ -10,15 +10,16 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// Conn is a connection to a master. One goroutine reads it, and separates the text messages of the link from the binary
-// ones of a session or summary. Unlike with a websocket.Conn, a Read whose context ends leaves the connection open.
+// Conn wraps a websocket to a master. One goroutine reads it, and separates the text messages of the link from the
+// binary ones of a session or summary. If the context of a Read ends, the connection stays open, unlike that of a
+// websocket.Conn.
 type Conn struct {
 	ws           *websocket.Conn
 	text, binary chan []byte
-	// ended is closed when reading has failed, after err was set.
+	// Reading closes ended when it has failed, after it has set err.
 	ended chan struct{}
 	err   error
-	// closed is closed when the connection is being closed, so that nothing waits for a reader any more.
+	// Close and CloseNow close closed first, so that received messages no longer wait for a reader.
 	closed    chan struct{}
 	closeOnce sync.Once
 }
@@ -93,7 +94,7 @@ func (c *Conn) CloseNow() error {
 	return err
 }
 
-// textConn is the link.Conn of a Conn.
+// textConn implements link.Conn with the text messages of a Conn.
 type textConn struct{ *Conn }
 
 func (c textConn) Read(ctx context.Context) ([]byte, error) { return c.receive(ctx, c.text) }
