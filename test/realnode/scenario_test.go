@@ -21,6 +21,9 @@ type scenario struct {
 	// the API differs.
 	pod         *corev1.Pod
 	static, job bool
+	// slow is set if a kubelet may take more than three minutes. Then the scenario runs only with -watch; otherwise its
+	// recording is replayed.
+	slow bool
 	// then, if it is set, is called with the pod when it runs.
 	then func(*testing.T, *kube.Node, *corev1.Pod)
 	// reached reports whether the pod is in the state. Pods in a crash loop leave the state and return to it.
@@ -150,6 +153,9 @@ func endingScenarios(node string, pod func(string, ...string) *corev1.Pod) []sce
 	partly := pod("partly-completed", "exit", "0", "1s")
 	partly.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
 	partly.Spec.Containers = append(partly.Spec.Containers, corev1.Container{Name: "second", Image: kube.ProgramImage})
+	full := pod("evicted", "fill", "/data/file", "4")
+	full.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: new(resource.MustParse("1Mi"))}}}}
+	full.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
 	tooLarge := pod("rejected", "pause")
 	tooLarge.Spec.NodeName = node
 	tooLarge.Spec.Containers[0].Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1000")}
@@ -160,6 +166,7 @@ func endingScenarios(node string, pod func(string, ...string) *corev1.Pod) []sce
 		{what: "The pod of a Job that completes.", pod: withoutRestart(pod("job", "exit", "0", "1s")), job: true, reached: phase(corev1.PodSucceeded)},
 		{what: "A pod that fails and is not restarted.", pod: withoutRestart(pod("failed", "exit", "4", "1s")), reached: phase(corev1.PodFailed)},
 		{what: "A pod that is ended by its activeDeadlineSeconds.", pod: late, reached: phase(corev1.PodFailed)},
+		{what: "A pod that writes more to a volume than its limit.", pod: full, slow: true, reached: phase(corev1.PodFailed)},
 		{what: "A pod that names its node, which has not enough CPU.", pod: tooLarge, reached: phase(corev1.PodFailed)},
 		{what: "A pod of two containers of which one has completed.", pod: partly, reached: runsUnready},
 		{what: "A pod that is deleted and uses its grace period of ten minutes.", pod: ending, then: deletePod, reached: terminating},

@@ -31,7 +31,7 @@ func TestScenarios(t *testing.T) {
 	namespace := newNamespace(t, node, "scenarios")
 	pods := startObserver(t, node, namespace, "pods.jsonl")
 	agent := runAgent(t, node.Cluster.Config())
-	list := allScenarios(node.Name, namespace)
+	list := slices.DeleteFunc(allScenarios(node.Name, namespace), func(s scenario) bool { return s.slow && *watchFor == 0 })
 	for _, s := range list {
 		s.create(t, node)
 	}
