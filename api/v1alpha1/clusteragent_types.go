@@ -10,6 +10,7 @@ import (
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=clag,categories=rollcall
+// +kubebuilder:printcolumn:name=Connection,type=string,JSONPath=`.spec.connection`,description="Who opens connections: the master (Dial) or the agent (Reverse)."
 // +kubebuilder:printcolumn:name=Endpoint,type=string,JSONPath=`.spec.endpoint`
 // +kubebuilder:printcolumn:name=Phase,type=string,JSONPath=`.status.session.phase`,description="State of the connection: Idle, Connecting, Reporting or Backoff."
 // +kubebuilder:printcolumn:name=Ready,type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether the cluster can be queried."

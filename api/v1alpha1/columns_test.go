@@ -27,9 +27,9 @@ func TestClusterAgentColumns(t *testing.T) {
 	}
 	for _, resource := range []string{"clusteragents", "clusteragent", "clag"} {
 		header, row := h.table(t, resource, "columns")
-		mustBe(t, header, "NAME ENDPOINT PHASE READY EXPIRES AGE")
+		mustBe(t, header, "NAME CONNECTION ENDPOINT PHASE READY EXPIRES AGE")
 		// The column is a string, since a date column prints <invalid> for a time in the future.
-		mustBe(t, row[:len(row)-1], "columns wss://10.20.0.7:7443 Reporting True "+expires.UTC().Format(time.RFC3339))
+		mustBe(t, row[:len(row)-1], "columns Dial wss://10.20.0.7:7443 Reporting True "+expires.UTC().Format(time.RFC3339))
 	}
 }
 
