@@ -19,8 +19,10 @@ lint: ## Linters, formatting, generated files, shell scripts
 generate: ## Deepcopy, custom resource definitions, protobuf, the OpenAPI document
 	hack/generate.sh
 
+# Without the trap, the shell and make report Ctrl-C as an error. `go run` does so even with it.
 demo: ## A hub and two member clusters on this machine; ONCE=1 exits after a self-check
-	$(static) go run ./hack/demo $(if $(ONCE),-once)
+	@$(static) go build -o bin/demo ./hack/demo
+	@trap : INT; bin/demo $(if $(ONCE),-once)
 
 fuzz: ## Every fuzz target for FUZZTIME each (default 3s)
 	hack/fuzz.sh $(FUZZTIME)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -33,7 +34,8 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *once); err != nil && !errors.Is(err, context.Canceled) {
+	// Ctrl-C is the way to end the demo, so what it interrupts is no error.
+	if err := run(ctx, *once); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		stop()
 		os.Exit(1)
@@ -64,9 +66,11 @@ func run(ctx context.Context, once bool) (err error) {
 		return err
 	}
 	if once {
-		return printed.check()
+		return errors.Join(printed.check(), d.runCommands(starting))
 	}
-	d.printCommands()
+	if err := d.printCommands(); err != nil {
+		return err
+	}
 	<-ctx.Done()
 	d.log("stopping")
 	return nil
@@ -81,7 +85,10 @@ type demo struct {
 	startedAt time.Time
 	binaries  string
 
-	stack  *stack.Stack
+	stack *stack.Stack
+	// authority is the file of the CA certificate that verifies the master.
+	authority string
+
 	hub    *kube.Cluster
 	member [2]*kube.Cluster
 	master *stack.Master
@@ -93,14 +100,16 @@ func (d *demo) log(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "%5.1fs  %s\n", time.Since(d.startedAt).Seconds(), fmt.Sprintf(format, args...))
 }
 
-// build builds the binaries of Kubernetes and Rollcall. The first build takes some ten minutes.
+// build gets the binaries of Kubernetes, and builds those of Rollcall.
 func (d *demo) build(ctx context.Context) (err error) {
-	d.log("building Kubernetes' binaries (once; the first time takes some ten minutes)")
+	d.log("getting the binaries of Kubernetes (the first time they are downloaded or built)")
 	if d.binaries, err = kube.Binaries(); err != nil {
 		return err
 	}
-	d.stack, err = stack.New(ctx, stack.Options{Dir: d.dir, Log: d.log})
-	return err
+	if d.stack, err = stack.New(ctx, stack.Options{Dir: d.dir, Log: d.log}); err != nil {
+		return err
+	}
+	return d.stack.Build(ctx, "kubectl-rollcall")
 }
 
 // start starts hub and members at the same time, each with its master or agent, and
@@ -111,7 +120,12 @@ func (d *demo) start(ctx context.Context) error {
 		if d.hub, err = d.cluster(ctx, "hub"); err != nil {
 			return err
 		}
-		d.master, err = d.stack.StartMaster(ctx, d.hub)
+		certificate, key, authority, err := d.hub.ServingCertificate("rollcall-master", net.IPv4(127, 0, 0, 1))
+		if err != nil {
+			return err
+		}
+		d.authority = authority
+		d.master, err = d.stack.StartMaster(ctx, d.hub, "--tls-cert-file", certificate, "--tls-key-file", key)
 		return err
 	})
 	for i, name := range members {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -54,7 +56,7 @@ func (d *demo) show(ctx context.Context) (*output, error) {
 	}
 	d.log("up in %.1f s", time.Since(d.startedAt).Seconds())
 	fmt.Printf("\n$ kubectl get clusteragents\n%s\n$ kubectl get clusterstatus\n%s", s.clusterAgents, s.clusterStatus)
-	fmt.Printf("\n$ curl -sk %s/api/v1/clusters/%s        (an excerpt)\n%s\n", d.master.URL, members[0], excerpt(s.responses[0]))
+	fmt.Printf("\n$ curl %s/api/v1/clusters/%s        (an excerpt)\n%s\n", d.master.URL, members[0], excerpt(s.responses[0]))
 	return &s, nil
 }
 
@@ -150,28 +152,76 @@ func (a response) String() string {
 		a.Cluster, a.ResourceVersion, a.ObservedAt.Format(time.RFC3339), a.Session, strings.Join(rows, ",\n  "))
 }
 
-// printCommands prints commands to try.
-func (d *demo) printCommands() {
-	kubectl := filepath.Join(d.binaries, "kubectl")
-	fmt.Printf(`
-Everything runs until you press Ctrl-C.
+// command is a command to try.
+type command struct {
+	shows, line string
+	// want is a part of its output.
+	want string
+}
 
-  the hub        export KUBECONFIG=%s
-  kubectl        alias kubectl=%s
-  the master     %s
-`, d.hub.Kubeconfig, kubectl, d.master.URL)
-	for i, name := range members {
-		fmt.Printf("  %-13s  %s   (its API server: --kubeconfig %s)\n", name, d.agent[i].Endpoint, d.member[i].Kubeconfig)
+// commands returns the commands to try. They work in a shell that has read the file of writeEnvironment.
+func (d *demo) commands() []command {
+	query := `sum by (cluster) (kube_pod_info{cluster="` + members[0] + `"})`
+	return []command{
+		{"all clusters, and what is wrong in them", "kubectl rollcall status && kubectl rollcall problems", members[1]},
+		{"the same on the hub", "kubectl get clusteragents,clusterstatus", members[1]},
+		{"what uses a port", "kubectl rollcall ports --port 30053", members[0]},
+		{"the HTTP API", `curl -sS "$ROLLCALL_SERVER/api/v1/clusters/` + members[0] + `/summary"`, `"cluster":"` + members[0] + `"`},
+		{"a cluster by its address", `curl -sS "$ROLLCALL_SERVER/api/v1/clusters/203.0.113.1/ports?kind=NodePort"`, `"cluster":"` + members[0] + `"`},
+		{"PromQL", `curl -sSG "$ROLLCALL_SERVER/prometheus/api/v1/query" --data-urlencode 'query=` + query + `'`, `"value"`},
 	}
-	fmt.Printf(`
-Try
+}
 
-  kubectl get clusteragents,clusterstatus
-  curl -sk %[1]s/api/v1/clusters/%[2]s/summary
-  curl -sk '%[1]s/api/v1/clusters/%[2]s/containers?state=waiting'
-  curl -sk '%[1]s/api/v1/clusters/203.0.113.1/ports?kind=NodePort'
-  kubectl --kubeconfig %[3]s -n shop scale deployment web --replicas 6
-`, d.master.URL, members[0], d.member[0].Kubeconfig)
+// writeEnvironment writes a file for `source`, with which kubectl, its plugin and curl reach hub and master. They verify
+// the master by the CA of the hub, which is also in the kubeconfig.
+func (d *demo) writeEnvironment() (string, error) {
+	path := filepath.Join(d.dir, "environment")
+	content := fmt.Sprintf("export KUBECONFIG=%q\nexport ROLLCALL_SERVER=%q\nexport CURL_CA_BUNDLE=%q\nexport PATH=%q:%q:\"$PATH\"\n",
+		d.hub.Kubeconfig, d.master.URL, d.authority, d.stack.BinDir(), d.binaries)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		return "", fmt.Errorf("write the environment: %w", err)
+	}
+	return path, nil
+}
+
+// printCommands prints how to look at the demo.
+func (d *demo) printCommands() error {
+	environment, err := d.writeEnvironment()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\nOpen the page: %s\n(your browser warns of the certificate, which the CA of the hub signed: %s)\n", d.master.URL, d.authority)
+	fmt.Printf("\nIn another terminal, kubectl, its plugin and curl reach the hub and the master after\n\n  source %s\n\n", environment)
+	for _, c := range d.commands() {
+		fmt.Printf("  # %s\n  %s\n", c.shows, c.line)
+	}
+	fmt.Printf("  # change something, and see it on the page\n  kubectl --kubeconfig %s -n shop scale deployment web --replicas 6\n", d.member[0].Kubeconfig)
+	fmt.Printf("\n203.0.113.1 and 203.0.113.2 are made up: the addresses of %s and %s in their ClusterAgents (spec.clusterIPs).\n"+
+		"Everywhere, such an address can be used instead of the name. No connection is made to them: the agents are at\n", members[0], members[1])
+	for i := range members {
+		fmt.Printf("  %s   (its API server: --kubeconfig %s)\n", d.agent[i].Endpoint, d.member[i].Kubeconfig)
+	}
+	fmt.Printf("\nEverything runs until you press Ctrl-C.\n")
+	return nil
+}
+
+// runCommands runs the commands as a user would, and returns an error with the output of the first one that fails.
+func (d *demo) runCommands(ctx context.Context) error {
+	environment, err := d.writeEnvironment()
+	if err != nil {
+		return err
+	}
+	for _, c := range d.commands() {
+		out, err := exec.CommandContext(ctx, "bash", "-euc", "source "+environment+"; "+c.line).CombinedOutput()
+		if err == nil && !strings.Contains(string(out), c.want) {
+			err = fmt.Errorf("the output has no %s", c.want)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w\n%s", c.line, err, out)
+		}
+		d.log("ran %s", c.line)
+	}
+	return nil
 }
 
 // check returns an error unless every cluster is Ready, has ports of each kind and the expected number of ready nodes.

@@ -109,3 +109,19 @@ func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {
 func encodePEM(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
+
+// ServingCertificate issues a certificate for another server on this machine, at addresses. It returns the files of the
+// certificate, its key, and the certificate authority, which the kubeconfigs of this cluster contain too.
+func (c *Cluster) ServingCertificate(name string, addresses ...net.IP) (certificate, key, authority string, err error) {
+	pair, err := c.ca.server(addresses, name)
+	if err != nil {
+		return "", "", "", err
+	}
+	if certificate, err = c.dir.write(pair.certificate, "pki", name+".crt"); err != nil {
+		return "", "", "", err
+	}
+	if key, err = c.dir.write(pair.key, "pki", name+".key"); err != nil {
+		return "", "", "", err
+	}
+	return certificate, key, c.dir.file(caFile), nil
+}

@@ -101,6 +101,9 @@ func (s *Stack) build(ctx context.Context, name string) error {
 	return nil
 }
 
+// Build builds another one of the binaries, with the ones of New.
+func (s *Stack) Build(ctx context.Context, name string) error { return s.build(ctx, name) }
+
 // BinDir returns the folder of the built binaries.
 func (s *Stack) BinDir() string { return filepath.Join(s.options.Dir, "bin") }
 
