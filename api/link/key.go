@@ -67,3 +67,13 @@ func verifyTranscript(key []byte, domain string, sum, signature []byte) error {
 	}
 	return nil
 }
+
+// Audience returns the audience that service account tokens for a cluster have by default. signingKey is the public
+// signing key of the hub. A token for one hub or cluster is thus worthless for another.
+func Audience(signingKey ed25519.PublicKey, cluster string) string {
+	der, err := x509.MarshalPKIXPublicKey(signingKey)
+	if err != nil {
+		return "" // impossible for an Ed25519 key
+	}
+	return "rollcall:" + Fingerprint(der)[:16] + ":" + cluster
+}

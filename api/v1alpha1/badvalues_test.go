@@ -58,7 +58,7 @@ const (
 )
 
 func badAgentValues() []setting {
-	return slices.Concat(badNames(), badEndpoints(), badClusterIPs(), badTLS(), badReporting(), badRest())
+	return slices.Concat(badNames(), badEndpoints(), badClusterIPs(), badTLS(), badJoin(), badIdentity(), badReporting(), badRest())
 }
 
 func badNames() []setting {
@@ -142,6 +142,42 @@ func badTLS() []setting {
 		{"spec.tls.pinnedSHA256[0]", strings.ToUpper(samplePin), []string{pinRule}},
 		{"spec.tls.pinnedSHA256[0]", "sha256:" + samplePin, []string{"may not be more than 64"}},
 	}
+}
+
+func badJoin() []setting {
+	join := map[string]any{"keySHA256": samplePin, "expiresAt": "2026-11-22T10:00:00Z"}
+	return []setting{
+		{"spec.join", join, []string{"spec.join", "has no effect unless connection is Reverse", "tls.pinnedSHA256"}},
+		{"spec.join", "now", []string{notAnObject}},
+		{"spec.join", map[string]any{"keySHA256": samplePin}, []string{"spec.join.expiresAt", "Required value"}},
+		{"spec.join", map[string]any{"expiresAt": "2026-11-22T10:00:00Z"}, []string{"spec.join.keySHA256", "Required value"}},
+		{"spec.join", map[string]any{"keySHA256": "", "expiresAt": "2026-11-22T10:00:00Z"}, []string{"spec.join.keySHA256", "must be 64 lower-case hex digits", "kubectl rollcall token create"}},
+		{"spec.join.keySHA256", 1, []string{notAString}},
+		{"spec.join.keySHA256", samplePin + "a", []string{"may not be more than 64"}},
+		{"spec.join.expiresAt", "tomorrow", []string{"must be of type date-time"}},
+		{"spec.join", map[string]any{"keySHA256": samplePin, "expiresAt": "0001-01-01T00:00:00Z"}, []string{"spec.join.expiresAt", "must be a time since 1970"}},
+	}
+}
+
+func badIdentity() []setting {
+	const issuer = "spec.identity.serviceAccount.issuer"
+	account := map[string]any{"serviceAccount": map[string]any{"issuer": "https://issuer.example"}}
+	bad := []setting{
+		{"spec.identity", account, []string{"spec.identity", "has no effect unless connection is Reverse", "tls.pinnedSHA256"}},
+		{"spec.identity", "none", []string{notAnObject}},
+		{"spec.identity.serviceAccount", "none", []string{notAnObject}},
+		{"spec.identity.serviceAccount", map[string]any{}, []string{issuer, "Required value"}},
+		{"spec.identity.serviceAccount", map[string]any{"issuer": "https://issuer.example", "subject": "rollcall-agent"}, []string{"must be system:serviceaccount:NAMESPACE:NAME"}},
+		{"spec.identity.serviceAccount.subject", strings.Repeat("a", 341), []string{"may not be more than 340"}},
+		{"spec.identity.serviceAccount.audience", strings.Repeat("a", 254), []string{"may not be more than 253"}},
+		{"spec.identity.serviceAccount.jwks", strings.Repeat("a", 65537), []string{"may not be more than 65536"}},
+		{"spec.identity.serviceAccount.allowUnbound", "yes", []string{notABoolean}},
+		{issuer, strings.Repeat("a", 301), []string{"may not be more than 300"}},
+	}
+	for _, value := range []string{"", "issuer.example", "http://issuer.example", "https://u:p@issuer.example", "https://issuer.example?a=b", "https://issuer.example#a"} {
+		bad = append(bad, setting{issuer, value, []string{"must be an https URL without user, query and fragment"}})
+	}
+	return bad
 }
 
 func badReporting() []setting {

@@ -167,6 +167,39 @@ func TestTLSIsRejectedForPlainEndpoints(t *testing.T) {
 	setting{"spec.tls", nil, []string{"use wss://, or remove tls"}}.mustReject(t, err)
 }
 
+// TestReverseConnections tries settings of clusters whose agent dials the master.
+func TestReverseConnections(t *testing.T) {
+	h := newHub(t)
+	const issuer = "https://kubernetes.default.svc.cluster.local"
+	account := func(unbound bool) any {
+		return map[string]any{"serviceAccount": map[string]any{"issuer": issuer, "jwks": strings.Repeat("a", 65536), "audience": "rollcall", "allowUnbound": unbound}}
+	}
+	join := map[string]any{"keySHA256": samplePin, "expiresAt": "2026-11-22T10:00:00Z"}
+	for name, test := range map[string]struct {
+		spec map[string]any
+		want string
+	}{
+		"nothing else":        {spec: map[string]any{}},
+		"a join token":        {spec: map[string]any{"join": join}},
+		"a service account":   {spec: map[string]any{"identity": account(false)}},
+		"both and pins":       {spec: map[string]any{"join": join, "identity": account(false), "tls": map[string]any{"pinnedSHA256": []any{samplePin}}}},
+		"unbound":             {spec: map[string]any{"identity": account(false), "link": map[string]any{"channelBinding": "None"}}, want: "set identity.serviceAccount.allowUnbound: true"},
+		"unbound and allowed": {spec: map[string]any{"identity": account(true), "link": map[string]any{"channelBinding": "None"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			test.spec["connection"] = "Reverse"
+			agent := minimalAgent(t, "reverse")
+			agent.Object["spec"] = test.spec
+			if test.want != "" {
+				setting{"spec.identity", nil, []string{test.want}}.mustReject(t, h.client.Create(t.Context(), agent))
+				return
+			}
+			h.create(t, agent)
+			h.mustDecode(t)
+		})
+	}
+}
+
 func TestPeriodRules(t *testing.T) {
 	h := newHub(t)
 	for _, c := range []struct {

@@ -34,11 +34,15 @@ type ClusterAgent struct {
 // +kubebuilder:validation:XValidation:rule="(has(self.connection) && self.connection == 'Reverse') || has(self.endpoint)",message="is required: set it to the agent's URL, such as wss://10.20.0.7:7443, or set connection: Reverse if the agent dials the master",fieldPath=".endpoint"
 // +kubebuilder:validation:XValidation:rule="!has(self.connection) || self.connection != 'Reverse' || !has(self.endpoint)",message="has no effect with spec.connection: Reverse, since the agent dials the master: remove it",fieldPath=".endpoint"
 // +kubebuilder:validation:XValidation:rule="(has(self.connection) && self.connection == 'Reverse') || !has(self.link)",message="has no effect unless connection is Reverse: remove it",fieldPath=".link"
+// +kubebuilder:validation:XValidation:rule="(has(self.connection) && self.connection == 'Reverse') || !has(self.join)",message="has no effect unless connection is Reverse: remove it, and set the agent's key in tls.pinnedSHA256",fieldPath=".join"
+// +kubebuilder:validation:XValidation:rule="(has(self.connection) && self.connection == 'Reverse') || !has(self.identity)",message="has no effect unless connection is Reverse: remove it, and set the agent's key in tls.pinnedSHA256",fieldPath=".identity"
+// +kubebuilder:validation:XValidation:rule="!has(self.identity) || !has(self.identity.serviceAccount) || !has(self.link) || !has(self.link.channelBinding) || self.link.channelBinding != 'None' || (has(self.identity.serviceAccount.allowUnbound) && self.identity.serviceAccount.allowUnbound)",message="is a token that a proxy which terminates TLS can take: set identity.serviceAccount.allowUnbound: true to accept that, or use join or tls.pinnedSHA256",fieldPath=".identity"
 // +kubebuilder:validation:XValidation:rule="!has(self.tls) || !has(self.endpoint) || !self.endpoint.startsWith('ws://')",message="has no effect on a ws:// endpoint, which is not encrypted: use wss://, or remove tls",fieldPath=".tls"
 type ClusterAgentSpec struct {
 	// Connection says who opens connections: Dial, the master dials the agent at the endpoint, or
 	// Reverse, the agent dials the master, for clusters that cannot be dialed. The agent then runs
-	// with --hub, and its key is in tls.pinnedSHA256.
+	// with --hub or a join token, and its key is in tls.pinnedSHA256, or is enrolled by join or by
+	// identity.
 	//
 	// +kubebuilder:default=Dial
 	Connection Connection `json:"connection,omitempty"`
@@ -47,6 +51,18 @@ type ClusterAgentSpec struct {
 	//
 	// +optional
 	Link LinkSpec `json:"link,omitzero"`
+
+	// Join accepts the agent with a join token, once: its key is then enrolled in status.identity.
+	// It has no effect while tls.pinnedSHA256 is set.
+	//
+	// +optional
+	Join *JoinSpec `json:"join,omitempty"`
+
+	// Identity says how an agent without a join token proves that it is the agent of this cluster:
+	// its key is then enrolled in status.identity. It has no effect while tls.pinnedSHA256 is set.
+	//
+	// +optional
+	Identity IdentitySpec `json:"identity,omitzero"`
 
 	// Endpoint is the agent's URL: wss:// (or ws://, if agent and master run with --insecure, and the
 	// agent with --channel-binding=off), a host name or IP address, and a port. The default port
@@ -94,40 +110,6 @@ type ClusterAgentSpec struct {
 	// Suspend ends a running session and keeps the master from connecting to the agent.
 	Suspend bool `json:"suspend,omitempty"`
 }
-
-// Connection says who opens the connections between master and agent.
-//
-// +kubebuilder:validation:Enum=Dial;Reverse
-type Connection string
-
-const (
-	// Dial means that the master dials the agent.
-	Dial Connection = "Dial"
-	// Reverse means that the agent dials the master.
-	Reverse Connection = "Reverse"
-)
-
-// LinkSpec has the settings of connections that the agent opens.
-type LinkSpec struct {
-	// ChannelBinding says whether the signatures of agent and master must be bound to their TLS
-	// connection. Set None if a proxy in between terminates TLS, and start the agent with
-	// --channel-binding=off. Anyone who controls the proxy can then read and alter reports.
-	//
-	// +kubebuilder:default=Required
-	ChannelBinding ChannelBinding `json:"channelBinding,omitempty"`
-}
-
-// ChannelBinding says whether signatures must be bound to the TLS connection.
-//
-// +kubebuilder:validation:Enum=Required;None
-type ChannelBinding string
-
-const (
-	// BindingRequired means that signatures must be bound.
-	BindingRequired ChannelBinding = "Required"
-	// BindingNone means that signatures are not bound.
-	BindingNone ChannelBinding = "None"
-)
 
 // HealthSpec sets what counts for a cluster's health.
 type HealthSpec struct {
@@ -308,6 +290,9 @@ type ClusterAgentStatus struct {
 	// Link is the idle connection of an agent that dials the master. It is empty without one.
 	Link LinkStatus `json:"link,omitzero"`
 
+	// Identity has the enrolled keys of an agent that dials the master.
+	Identity IdentityStatus `json:"identity,omitzero"`
+
 	// Conditions has the conditions Ready, Reporting and ChannelBound, and Linked if connection is
 	// Reverse.
 	//
@@ -316,24 +301,6 @@ type ClusterAgentStatus struct {
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:XValidation:rule="self.all(c, c.lastTransitionTime >= timestamp('1970-01-01T00:00:00Z'))",message="lastTransitionTime must be a time since 1970 in RFC 3339, such as 2026-11-22T10:00:00Z"
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
-}
-
-// LinkStatus describes the idle connection of an agent that dials the master.
-type LinkStatus struct {
-	// Since is when the agent was admitted.
-	//
-	// +kubebuilder:validation:XValidation:rule="self >= timestamp('1970-01-01T00:00:00Z')",message="must be a time since 1970 in RFC 3339, such as 2026-11-22T10:00:00Z"
-	Since *metav1.Time `json:"since,omitempty"`
-
-	// Address is where the agent dialed from: its own address, or that of a proxy.
-	//
-	// +kubebuilder:validation:MaxLength=64
-	Address string `json:"address,omitempty"`
-
-	// RoundTrip is the time of one message and its answer, such as 23ms.
-	//
-	// +kubebuilder:validation:MaxLength=16
-	RoundTrip string `json:"roundTrip,omitempty"`
 }
 
 // SessionPhase is the state of the connection between master and agent.

@@ -50,10 +50,10 @@ func TestSamplesApply(t *testing.T) {
 	}
 }
 
-// TestSamplesSetEveryField looks for each field in two samples, since some fields cannot be combined.
+// TestSamplesSetEveryField looks for each field in all samples, since some fields cannot be combined.
 func TestSamplesSetEveryField(t *testing.T) {
 	var samples []map[string]any
-	for _, name := range []string{"full", "reverse"} {
+	for _, name := range []string{"full", "reverse", "join", "identity"} {
 		content, err := os.ReadFile(configDir + "samples/rollcall_v1alpha1_clusteragent_" + name + ".yaml")
 		if err != nil {
 			t.Fatal(err)

@@ -19,6 +19,9 @@ import (
 const agentStatus = `
 observedGeneration: 1
 session: {phase: Idle}
+identity:
+  keys: [{sha256: "` + samplePin + `", enrolledAt: "2026-11-22T10:00:00Z", by: JoinToken}]
+  join: {keySHA256: "` + samplePin + `", usedBy: "` + samplePin + `", at: "2026-11-22T10:00:00Z"}
 conditions:
 - {type: Ready, status: "True", reason: Succeeded, message: "", lastTransitionTime: "2026-11-22T10:00:00Z"}
 `
@@ -115,6 +118,15 @@ func TestLargestClusterAgentStatusIsAccepted(t *testing.T) {
 	agent.Status = v1alpha1.ClusterAgentStatus{
 		ClusterUID: word, AgentVersion: word, KubernetesVersion: word,
 		Session: v1alpha1.SessionStatus{ID: word, Holder: word, LastEndReason: word, Message: strings.Repeat("ü", v1alpha1.MaxMessage)},
+		Identity: v1alpha1.IdentityStatus{
+			Keys: []v1alpha1.EnrolledKey{
+				{SHA256: strings.Repeat("1", 64), EnrolledAt: metav1.Now(), By: v1alpha1.ByJoinToken},
+				{SHA256: strings.Repeat("2", 64), EnrolledAt: metav1.Now(), By: v1alpha1.ByRotation},
+				{SHA256: strings.Repeat("3", 64), EnrolledAt: metav1.Now(), By: v1alpha1.ByServiceAccount},
+				{SHA256: strings.Repeat("4", 64), EnrolledAt: metav1.Now(), By: v1alpha1.ByRotation},
+			},
+			Join: &v1alpha1.JoinStatus{KeySHA256: samplePin, UsedBy: samplePin, At: metav1.Now()},
+		},
 	}
 	if err := h.client.Status().Update(t.Context(), agent); err != nil {
 		t.Error(err)
