@@ -20,8 +20,8 @@ import (
 // validateHub returns all errors of the settings for dialing masters.
 func (c *Config) validateHub() error {
 	if c.Hub == "" {
-		if c.HubCAFile != "" || len(c.HubPins) > 0 || c.HubProxy != "" {
-			return errors.New("--hub-ca-file, --hub-pin and --hub-proxy require --hub: set it to the address of the hub's masters, such as wss://hub.example:443")
+		if c.HubCAFile != "" || c.HubServerName != "" || len(c.HubPins) > 0 || c.HubProxy != "" {
+			return errors.New("--hub-ca-file, --hub-server-name, --hub-pin and --hub-proxy require --hub: set it to the address of the hub's masters, such as wss://hub.example:443")
 		}
 		return nil
 	}
@@ -57,7 +57,7 @@ func (c *Config) newLinks(identity *identity, certificate *ownCertificate, verif
 		return nil, fmt.Errorf("parse --hub: %w", err)
 	}
 	hub.Path = ""
-	trust := tlsfiles.Trust{PinnedSHA256: c.HubPins}
+	trust := tlsfiles.Trust{PinnedSHA256: c.HubPins, ServerName: c.HubServerName}
 	if c.HubCAFile != "" {
 		if trust.CABundle, err = os.ReadFile(c.HubCAFile); err != nil {
 			return nil, fmt.Errorf("read --hub-ca-file: %w", err)

@@ -36,6 +36,8 @@ const (
 	checksumSize = 12
 	// maxName limits the name of a cluster, as the schema of ClusterAgents does.
 	maxName = 63
+	// maxServerName limits the name in the masters' certificate, as DNS does.
+	maxServerName = 253
 )
 
 // Token is a join token.
@@ -47,6 +49,8 @@ type Token struct {
 	// HubPin is the key of the masters' certificate, as tlsfiles.Pin returns it, and HubCA has their CA certificates in
 	// PEM. Both may be empty: then the agent trusts the authorities of its host.
 	HubPin, HubCA string
+	// HubServerName is the name in the masters' certificate, or "" for the host of Hub.
+	HubServerName string
 	// SigningKey is the public key by which the agent recognizes the masters of the hub.
 	SigningKey ed25519.PublicKey
 	// Key is the one-time private key.
@@ -55,7 +59,7 @@ type Token struct {
 	ExpiresAt time.Time
 }
 
-// New returns a Token with a new one-time key. The caller may set HubPin and HubCA.
+// New returns a Token with a new one-time key. The caller may set HubPin, HubCA and HubServerName.
 func New(cluster, hub string, signingKey ed25519.PublicKey, expiresAt time.Time) (Token, error) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -88,6 +92,7 @@ type fields struct {
 	Hub        string    `json:"hub"`
 	HubPin     string    `json:"hubPin,omitempty"`
 	HubCA      string    `json:"hubCA,omitempty"`
+	ServerName string    `json:"hubServerName,omitempty"`
 	SigningKey []byte    `json:"signingKey"`
 	Seed       []byte    `json:"key"`
 	ExpiresAt  time.Time `json:"expiresAt"`
@@ -95,7 +100,7 @@ type fields struct {
 
 // Encode returns the token with its private key, as Parse reads it.
 func (t Token) Encode() string {
-	encoded, err := json.Marshal(fields{t.Cluster, t.Hub, t.HubPin, t.HubCA, t.SigningKey, t.Key.Seed(), t.ExpiresAt})
+	encoded, err := json.Marshal(fields{t.Cluster, t.Hub, t.HubPin, t.HubCA, t.HubServerName, t.SigningKey, t.Key.Seed(), t.ExpiresAt})
 	if err != nil {
 		return "" // impossible: all fields are strings, bytes or times since 1970
 	}
@@ -143,7 +148,7 @@ func Parse(text string) (Token, error) {
 	if len(f.Seed) != ed25519.SeedSize {
 		return Token{}, errors.New("the join token has no private key: create another one")
 	}
-	t := Token{f.Cluster, f.Hub, f.HubPin, f.HubCA, f.SigningKey, ed25519.NewKeyFromSeed(f.Seed), f.ExpiresAt.UTC()}
+	t := Token{f.Cluster, f.Hub, f.HubPin, f.HubCA, f.ServerName, f.SigningKey, ed25519.NewKeyFromSeed(f.Seed), f.ExpiresAt.UTC()}
 	return t, t.validate()
 }
 
@@ -173,6 +178,8 @@ func (t Token) validate() error {
 		return errors.New("the join token has no valid pin of the hub, which has 64 lower-case hex digits")
 	case t.HubCA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(t.HubCA)):
 		return errors.New("the join token has no valid CA of the hub, which has certificates in PEM")
+	case len(t.HubServerName) > maxServerName:
+		return errors.New("the join token has no valid name of the masters' certificate")
 	case len(t.SigningKey) != ed25519.PublicKeySize:
 		return errors.New("the join token has no signing key of the hub")
 	case t.ExpiresAt.Unix() <= 0 || t.ExpiresAt.Year() > 9999:

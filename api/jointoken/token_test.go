@@ -31,7 +31,7 @@ func newToken(t testing.TB) Token {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token.HubPin, token.HubCA = strings.Repeat("ab", 32), string(pair.Cert)
+	token.HubPin, token.HubCA, token.HubServerName = strings.Repeat("ab", 32), string(pair.Cert), "masters.example"
 	return token
 }
 
@@ -45,7 +45,7 @@ func TestEncodedTokenRoundTrip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Encode() != encoded || !got.Key.Equal(token.Key) || got.KeySHA256() != token.KeySHA256() || !got.ExpiresAt.Equal(expiry) {
+	if got.Encode() != encoded || !got.Key.Equal(token.Key) || got.KeySHA256() != token.KeySHA256() || got.HubServerName != "masters.example" || !got.ExpiresAt.Equal(expiry) {
 		t.Errorf("got %+v, want %+v", got, token)
 	}
 }
@@ -92,22 +92,23 @@ func TestInvalidTokensSayWhy(t *testing.T) {
 		return encode(t, token, func(all map[string]any) { all[field] = value })
 	}
 	for text, want := range map[string]string{
-		"":                                       "is empty",
-		"rollcall-j":                             "incomplete",
-		"rollcall-join.v2.abc.def":               "another version",
-		"eyJhbGciOi":                             "no join token",
-		strings.Repeat("a", MaxSize+1):           "the limit is 32768",
-		set("cluster", "Prod EU"):                "no valid name",
-		set("cluster", strings.Repeat("a", 64)):  "no valid name",
-		set("cluster", 1):                        "another type",
-		set("hub", "https://hub"):                "no valid address",
-		set("hub", "wss://user:word@hub"):        "no valid address",
-		set("hub", "wss://hub/path"):             "no valid address",
-		set("hubPin", "abc"):                     "no valid pin",
-		set("hubCA", "none"):                     "no valid CA",
-		set("signingKey", "AAAA"):                "no signing key",
-		set("key", "AAAA"):                       "no private key",
-		set("expiresAt", "0001-01-01T00:00:00Z"): "no valid time",
+		"":                                             "is empty",
+		"rollcall-j":                                   "incomplete",
+		"rollcall-join.v2.abc.def":                     "another version",
+		"eyJhbGciOi":                                   "no join token",
+		strings.Repeat("a", MaxSize+1):                 "the limit is 32768",
+		set("cluster", "Prod EU"):                      "no valid name",
+		set("cluster", strings.Repeat("a", 64)):        "no valid name",
+		set("cluster", 1):                              "another type",
+		set("hub", "https://hub"):                      "no valid address",
+		set("hub", "wss://user:word@hub"):              "no valid address",
+		set("hub", "wss://hub/path"):                   "no valid address",
+		set("hubPin", "abc"):                           "no valid pin",
+		set("hubCA", "none"):                           "no valid CA",
+		set("hubServerName", strings.Repeat("a", 254)): "no valid name of the masters",
+		set("signingKey", "AAAA"):                      "no signing key",
+		set("key", "AAAA"):                             "no private key",
+		set("expiresAt", "0001-01-01T00:00:00Z"):       "no valid time",
 		encode(t, token, func(m map[string]any) { clear(m) }): "no private key",
 	} {
 		if _, err := Parse(text); err == nil || !strings.Contains(err.Error(), want) {

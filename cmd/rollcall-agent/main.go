@@ -73,6 +73,7 @@ func parse(args []string, stderr io.Writer) (agent.Config, error) {
 	f.StringVar(&cfg.ChannelBinding, "channel-binding", cfg.ChannelBinding, "required: a master's signature must cover the TLS connection to this agent; off: for plain ws, or if an ingress or proxy terminates TLS; anyone on the network path can then use the connection")
 	f.StringVar(&cfg.Hub, "hub", cfg.Hub, "address of the hub's masters, wss://host:port: the agent dials them, for a ClusterAgent with spec.connection: Reverse; default: masters dial the agent")
 	f.StringVar(&cfg.HubCAFile, "hub-ca-file", cfg.HubCAFile, "CA certificates of the hub's masters; default: those of the system")
+	f.StringVar(&cfg.HubServerName, "hub-server-name", cfg.HubServerName, "DNS name or IP address in the masters' certificate; default: the host of --hub")
 	f.StringArrayVar(&cfg.HubPins, "hub-pin", nil, "accepted key of the hub's masters, as the SHA-256 of its SubjectPublicKeyInfo in hex; repeat the flag to rotate keys")
 	f.StringVar(&cfg.HubProxy, "hub-proxy", cfg.HubProxy, "URL of an HTTP proxy to the hub; default: HTTPS_PROXY and NO_PROXY of the environment")
 	f.BoolVar(&cfg.Insecure, "insecure", cfg.Insecure, "serve plain ws if no certificate is set (with --auth token this needs --channel-binding=off), and allow --auth none on any address")
