@@ -166,6 +166,8 @@ func (c *Config) assemble(login *login) *master {
 		Registry:  m.registry.api(),
 		Documents: m.documents,
 		Page:      login.page(),
+		Version:   c.Version,
+		Local:     true,
 		History:   func(cluster string) *history.ClusterHistory { return m.history.Read(cluster, time.Now()) },
 		Prometheus: prom.New(prom.Config{
 			Clusters: m.registry.names, Current: m.sessions.Current, Demand: m.sessions.RegisterDemand, History: m.history, RevisionTimes: revisionTimes,

@@ -65,7 +65,7 @@ func newShop(t *testing.T, change func(*httpapi.Config)) *masterAPI {
 	c := httpapi.Config{
 		Sessions:  httpapi.Sessions{Await: m.await, LastReport: m.lastReport, Status: m.status, Watch: func(context.Context, string) func() { return func() {} }, Current: m.current},
 		Registry:  httpapi.Registry{Resolve: m.resolve, List: m.list, LastKnown: func(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false }},
-		Documents: view.NewDocumentCache(1 << 20), Gatherer: registry, Metrics: registry, Log: slog.New(slog.DiscardHandler),
+		Version: "v1.2.3", Documents: view.NewDocumentCache(1 << 20), Gatherer: registry, Metrics: registry, Log: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {
 		change(&c)
