@@ -78,9 +78,9 @@ func run(ctx context.Context, listen, scenario string, o options) error {
 func newAPI(s *sessions, o options) *httpapi.API {
 	registry := prometheus.NewRegistry()
 	c := httpapi.Config{
-		Sessions:  httpapi.Sessions{Await: s.await, LastReport: s.lastReport, Status: s.status, Watch: s.watch, Current: s.current},
-		Registry:  httpapi.Registry{Resolve: s.resolve, List: s.list, LastKnown: s.lastKnown},
-		Version: "v1.2.3", Local: o.local,
+		Sessions: httpapi.Sessions{Await: s.await, LastReport: s.lastReport, Status: s.status, Watch: s.watch, Current: s.current},
+		Registry: httpapi.Registry{Resolve: s.resolve, List: s.list, LastKnown: s.lastKnown},
+		Version:  "v1.2.3", Local: o.local,
 		Documents: view.NewDocumentCache(64 << 20), Gatherer: registry, Metrics: registry, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	if o.auth {
