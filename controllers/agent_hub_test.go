@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -42,7 +43,7 @@ func TestClusterAgentStatusIsWritten(t *testing.T) {
 		t.Errorf("status does not have the session: %+v", s)
 	}
 	m.waitIdle(t, h)
-	if cluster, ok := m.registry.Cluster("answered"); !ok || cluster.ExpectedUID != "8a1f" {
+	if cluster, err := m.registry.Cluster("answered"); err != nil || cluster.ExpectedUID != "8a1f" {
 		t.Errorf("the cluster that answered first is not expected from then on: %+v", cluster)
 	}
 }
@@ -84,8 +85,11 @@ func TestOlderClusterAgentKeepsClusterIP(t *testing.T) {
 		"203.0.113.7": "claims-a", "::ffff:203.0.113.7": "claims-a", "203.0.113.8": "claims-a",
 		"claims-b": "claims-b", "203.0.113.9": "", "unregistered": "",
 	})
-	list := m.registry.List()
-	i := slices.IndexFunc(list, func(r Registered) bool { return r.Name == "claims-b" })
+	list, err := m.registry.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(list, func(r session.Registered) bool { return r.Name == "claims-b" })
 	if i < 1 || list[i-1].Name != "claims-a" || len(list[i-1].ClusterIPs) != 2 || len(list[i].ClusterIPs) != 0 {
 		t.Errorf("the list says %+v", list)
 	}
@@ -104,9 +108,9 @@ func TestOlderClusterAgentKeepsClusterIP(t *testing.T) {
 func (m *master) mustResolve(t *testing.T, wanted map[string]string) {
 	t.Helper()
 	for asked, want := range wanted {
-		got, ok := m.registry.Resolve(asked)
-		if ok != (want != "") || ok && got != want {
-			t.Errorf("%s: got %q (%t), want %q", asked, got, ok, want)
+		got, err := m.registry.Resolve(asked)
+		if err != nil && !errors.Is(err, session.ErrNotFound) || (err == nil) != (want != "") || err == nil && got != want {
+			t.Errorf("%s: got %q (%v), want %q", asked, got, err, want)
 		}
 	}
 }
@@ -163,12 +167,12 @@ func TestStartingMasterCorrectsStatus(t *testing.T) {
 		t.Errorf("status still has the session: %+v", s)
 	}
 	h.awaitGone(t, &v1alpha1.ClusterStatus{ObjectMeta: metav1.ObjectMeta{Name: "orphan"}}, &v1alpha1.ClusterStatusList{})
-	known, ok := second.registry.LastKnown("left")
-	if !ok || known.Summary.Nodes.Total != 3 || !known.ObservedAt.Equal(noon) || known.KubernetesVersion != "v1.36.3" {
+	known, err := second.registry.StoredStatus("left")
+	if err != nil || known.Summary.Nodes.Total != 3 || !known.ObservedAt.Equal(noon) || known.KubernetesVersion != "v1.36.3" {
 		t.Errorf("the last summary is lost: %+v", known)
 	}
-	if _, ok := second.registry.LastKnown("unregistered"); ok {
-		t.Error("there is a summary of an unknown cluster")
+	if _, err := second.registry.StoredStatus("unregistered"); !errors.Is(err, session.ErrNotFound) {
+		t.Errorf("got error %v for the summary of an unknown cluster, want %v", err, session.ErrNotFound)
 	}
 }
 

@@ -33,7 +33,11 @@ func (r *agentReconciler) Reconcile(ctx context.Context, request reconcile.Reque
 	if err != nil || agent == nil {
 		return reconcile.Result{}, err
 	}
-	return r.write(ctx, agent, decideAgent(r.gather(agent)))
+	in, err := r.gather(agent)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	return r.write(ctx, agent, decideAgent(in))
 }
 
 // Register notifies Sessions about one ClusterAgent and writes nothing. When a master starts,
@@ -50,11 +54,9 @@ func (r *agentReconciler) register(ctx context.Context, name string) (*v1alpha1.
 	case err != nil:
 		return nil, err
 	case agent == nil:
-		r.remove(name)
-	default:
-		r.sync(agent)
+		return nil, r.remove(name)
 	}
-	return agent, nil
+	return agent, r.sync(agent)
 }
 
 // readAgent returns a ClusterAgent from the cache, nil if it does not exist or is being deleted.
@@ -74,29 +76,43 @@ func readAgent(ctx context.Context, c client.Client, name string) (*v1alpha1.Clu
 
 // sync notifies Sessions about a new or changed ClusterAgent. If a ClusterAgent was recreated
 // under the same name it is another cluster, so Sessions first sees it as deleted.
-func (r *agentReconciler) sync(agent *v1alpha1.ClusterAgent) {
-	changed, replaced := r.synced.set(agent)
+func (r *agentReconciler) sync(agent *v1alpha1.ClusterAgent) error {
+	before, changed, replaced := r.synced.set(agent)
+	var err error
 	if replaced {
-		r.registry.hideWhile(agent.Name, func() { r.sessions.Sync(agent.Name) })
+		r.registry.hideWhile(agent.Name, func() { err = r.sessions.Sync(agent.Name) })
 	}
 	if changed {
-		r.sessions.Sync(agent.Name)
+		err = errors.Join(err, r.sessions.Sync(agent.Name))
 	}
+	if err != nil {
+		r.synced.restore(agent.Name, before) // the next reconcile notifies again
+		return fmt.Errorf("notify the sessions of ClusterAgent %s: %w", agent.Name, err)
+	}
+	return nil
 }
 
 // remove notifies Sessions about a deleted ClusterAgent and forgets its state.
-func (r *agentReconciler) remove(name string) {
-	if r.synced.forget(name) {
-		r.sessions.Sync(name)
+func (r *agentReconciler) remove(name string) error {
+	if before, known := r.synced.forget(name); known {
+		if err := r.sessions.Sync(name); err != nil {
+			r.synced.restore(name, before)
+			return fmt.Errorf("notify the sessions of the removal of ClusterAgent %s: %w", name, err)
+		}
 	}
 	r.limiter.forget(name)
 	r.events.forget(name)
+	return nil
 }
 
-func (r *agentReconciler) gather(agent *v1alpha1.ClusterAgent) agentInputs {
-	in := agentInputs{now: time.Now(), agent: agent, ipConflicts: r.registry.ipConflicts(agent), observed: r.sessions.Status(agent.Name)}
+func (r *agentReconciler) gather(agent *v1alpha1.ClusterAgent) (agentInputs, error) {
+	conflicts, err := r.registry.ipConflicts(agent)
+	if err != nil {
+		return agentInputs{}, fmt.Errorf("find the owners of the cluster IPs of %s: %w", agent.Name, err)
+	}
+	in := agentInputs{now: time.Now(), agent: agent, ipConflicts: conflicts, observed: r.sessions.Status(agent.Name)}
 	errors.As(clusterOf(agent).Check(r.insecure), &in.fault)
-	return in
+	return in, nil
 }
 
 // write writes the status if it differs, and an Event if the change is worth one. A status for a changed spec is written immediately. Other
@@ -134,9 +150,9 @@ type generation struct {
 	generation int64
 }
 
-// set records the generation of a ClusterAgent. changed reports whether it differs from the recorded
-// one, replaced whether the ClusterAgent was recreated under the same name.
-func (g *generations) set(agent *v1alpha1.ClusterAgent) (changed, replaced bool) {
+// set records the generation of a ClusterAgent, and returns the recorded one, which is zero if there was none. changed
+// reports whether they differ, replaced whether the ClusterAgent was recreated under the same name.
+func (g *generations) set(agent *v1alpha1.ClusterAgent) (before generation, changed, replaced bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.byName == nil {
@@ -144,14 +160,25 @@ func (g *generations) set(agent *v1alpha1.ClusterAgent) (changed, replaced bool)
 	}
 	before, known := g.byName[agent.Name]
 	g.byName[agent.Name] = generation{agent.UID, agent.Generation}
-	return before != g.byName[agent.Name], known && before.uid != agent.UID
+	return before, before != g.byName[agent.Name], known && before.uid != agent.UID
 }
 
-// forget removes a ClusterAgent and reports whether it was recorded.
-func (g *generations) forget(name string) bool {
+// restore records what set or forget has replaced.
+func (g *generations) restore(name string, before generation) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	_, known := g.byName[name]
+	if before == (generation{}) {
+		delete(g.byName, name)
+		return
+	}
+	g.byName[name] = before
+}
+
+// forget removes a ClusterAgent. It returns its generation, and whether it was recorded.
+func (g *generations) forget(name string) (before generation, known bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	before, known = g.byName[name]
 	delete(g.byName, name)
-	return known
+	return before, known
 }

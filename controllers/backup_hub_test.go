@@ -91,8 +91,8 @@ func TestHubIsMovedByTheDocumentedCommands(t *testing.T) {
 	if !equality.Semantic.DeepEqual(restored.Spec, agent.Spec) {
 		t.Errorf("got the spec %+v, want %+v", restored.Spec, agent.Spec)
 	}
-	if name, ok := after.registry.Resolve("203.0.113.77"); !ok || name != "moved" {
-		t.Errorf("the address is of %q, %t", name, ok)
+	if name, err := after.registry.Resolve("203.0.113.77"); err != nil || name != "moved" {
+		t.Errorf("the address is of %q, %v", name, err)
 	}
 	after.setStatus("moved", of(restored, open))
 	next.awaitAgent(t, "moved", "Ready=True/Succeeded")

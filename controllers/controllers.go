@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -43,16 +44,14 @@ const (
 	fieldOwner = "rollcall-master"
 )
 
-// Sessions has the functions of session.Sessions that the reconcilers need.
-type Sessions struct {
-	// Sync notifies about a created, changed or deleted ClusterAgent.
-	Sync func(cluster string)
+// Sessions is what the reconcilers need of session.Sessions.
+type Sessions interface {
+	// Sync notifies about a created, changed or deleted ClusterAgent. After an error it is to be called again.
+	Sync(cluster string) error
 	// Status returns the status of a cluster's session.
-	Status func(cluster string) session.Status
-	// Events has the names of clusters whose Status changed.
-	Events <-chan string
-	// LinkRefusals has the agents that dialed the master and were refused. It may be nil.
-	LinkRefusals <-chan LinkRefusal
+	Status(cluster string) session.Status
+	// Updates has the names of clusters whose Status changed.
+	Updates() <-chan string
 }
 
 // Options has the settings of the reconcilers.
@@ -60,6 +59,8 @@ type Options struct {
 	// Insecure is the master's --insecure: it permits ws:// endpoints.
 	Insecure bool
 	Metrics  prometheus.Registerer
+	// LinkRefusals has the agents that dialed the master and were refused. It may be nil.
+	LinkRefusals <-chan LinkRefusal
 }
 
 // Add adds the reconcilers to a manager, which starts them when it becomes the leader.
@@ -68,7 +69,7 @@ func Add(mgr manager.Manager, registry *Registry, sessions Sessions, o Options) 
 	if err != nil {
 		return fmt.Errorf("create the hub client: %w", err)
 	}
-	events := &events{from: sessions.Events}
+	events := &events{from: sessions.Updates()}
 	metrics := newMetrics(o.Metrics)
 	writer := statusWriter{client: c, metrics: metrics}
 	queue := newWriteQueue(minWriteInterval)
@@ -87,7 +88,7 @@ func Add(mgr manager.Manager, registry *Registry, sessions Sessions, o Options) 
 		return fmt.Errorf("add the session events: %w", err)
 	}
 	// An impostor must not use up the limits of other Events.
-	refusals := &linkRefusals{from: sessions.LinkRefusals, client: c, events: newEventRecorder(mgr.GetEventRecorder(fieldOwner), metrics)}
+	refusals := &linkRefusals{from: o.LinkRefusals, client: c, events: newEventRecorder(mgr.GetEventRecorder(fieldOwner), metrics)}
 	if err := mgr.Add(manager.RunnableFunc(refusals.run)); err != nil {
 		return fmt.Errorf("add the Events about refused agents: %w", err)
 	}
@@ -116,9 +117,14 @@ func addRegistration(mgr manager.Manager, r *agentReconciler) error {
 // addAgents adds the reconciler of ClusterAgents. It runs when a ClusterAgent or one with the same
 // cluster IP changes, and on session events.
 func addAgents(mgr manager.Manager, r *agentReconciler, events *events) error {
-	conflicting := handler.EnqueueRequestsFromMapFunc(func(_ context.Context, object client.Object) []reconcile.Request {
+	conflicting := handler.EnqueueRequestsFromMapFunc(func(ctx context.Context, object client.Object) []reconcile.Request {
+		names, err := r.registry.conflicting(object.(*v1alpha1.ClusterAgent))
+		if err != nil {
+			// The others decide again at their next event.
+			log.FromContext(ctx).Error(err, "find ClusterAgents with the same cluster IP", "clusteragent", object.GetName())
+		}
 		var requests []reconcile.Request
-		for _, name := range r.registry.conflicting(object.(*v1alpha1.ClusterAgent)) {
+		for _, name := range names {
 			requests = append(requests, requestFor(name))
 		}
 		return requests

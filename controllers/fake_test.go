@@ -1,10 +1,14 @@
 package controllers
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"testing"
 
 	"rollcall.dev/rollcall/master/session"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // fakeSessions returns statuses that are set by a test. It counts the calls of Status, one per
@@ -28,20 +32,22 @@ func newFakeSessions() *fakeSessions {
 	}
 }
 
-func (f *fakeSessions) sessions() Sessions {
-	return Sessions{Sync: f.Sync, Status: f.Status, Events: f.events}
-}
+func (f *fakeSessions) Updates() <-chan string { return f.events }
 
-func (f *fakeSessions) Sync(name string) {
-	cluster, ok := f.registry.Cluster(name)
+func (f *fakeSessions) Sync(name string) error {
+	cluster, err := f.registry.Cluster(name)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !ok {
+	switch {
+	case errors.Is(err, session.ErrNotFound):
 		f.synced[name] = append(f.synced[name], nil)
 		delete(f.statuses, name)
-		return
+	case err != nil:
+		return err
+	default:
+		f.synced[name] = append(f.synced[name], &cluster)
 	}
-	f.synced[name] = append(f.synced[name], &cluster)
+	return nil
 }
 
 func (f *fakeSessions) Status(name string) session.Status {
@@ -80,4 +86,24 @@ func (f *fakeSessions) syncedGenerations(t *testing.T, name string) []int64 {
 		generations = append(generations, c.Generation)
 	}
 	return generations
+}
+
+// unreliableReader reads unless *err is set.
+type unreliableReader struct {
+	client.Reader
+	err *error
+}
+
+func (r unreliableReader) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	if *r.err != nil {
+		return *r.err
+	}
+	return r.Reader.Get(ctx, key, o, opts...)
+}
+
+func (r unreliableReader) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	if *r.err != nil {
+		return *r.err
+	}
+	return r.Reader.List(ctx, list, opts...)
 }

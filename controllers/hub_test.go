@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -25,6 +26,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"rollcall.dev/rollcall/api/v1alpha1"
+	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/test/kube"
 )
 
@@ -209,7 +211,7 @@ func startMaster(t *testing.T, rights *rest.Config) *master {
 	m := &master{fakeSessions: newFakeSessions()}
 	m.start(t, rights, func(r *Registry) Sessions {
 		m.fakeSessions.registry = r
-		return m.sessions()
+		return m.fakeSessions
 	})
 	return m
 }
@@ -232,8 +234,8 @@ func (m *master) start(t *testing.T, rights *rest.Config, sessions func(*Registr
 	if err := m.registry.Ready(); err == nil {
 		t.Error("the registry is ready before anything was read")
 	}
-	if name, ok := m.registry.Resolve("prod-eu"); ok {
-		t.Errorf("the registry has %s before the cache has synced", name)
+	if _, err := m.registry.Resolve("prod-eu"); !errors.Is(err, session.ErrRegistryUnavailable) {
+		t.Errorf("got error %v before the cache has synced, want %v", err, session.ErrRegistryUnavailable)
 	}
 	if err := Add(mgr, m.registry, sessions(m.registry), Options{Metrics: prometheus.NewRegistry()}); err != nil {
 		t.Fatal(err)

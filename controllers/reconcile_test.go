@@ -34,6 +34,8 @@ type harness struct {
 	writes []time.Time
 	// beforePatch runs once, between a decision and its write.
 	beforePatch func()
+	// readErr is the error of all reads of the registry, unless it is nil.
+	readErr error
 	// due is when the reconciler is to run again; zero: never.
 	due time.Time
 }
@@ -51,6 +53,7 @@ func newHarness(t *testing.T, pick func(statusWriter, Sessions, *Registry) recon
 	h.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(agent).
 		WithStatusSubresource(&v1alpha1.ClusterAgent{}, &v1alpha1.ClusterStatus{}).
 		WithIndex(&v1alpha1.ClusterAgent{}, clusterIPField, claimedIPs).
+		WithIndex(&v1alpha1.ClusterAgent{}, keyField, pinnedKeys).
 		WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
 			h.writes = append(h.writes, time.Now())
 			if beforePatch := h.beforePatch; beforePatch != nil {
@@ -59,8 +62,8 @@ func newHarness(t *testing.T, pick func(statusWriter, Sessions, *Registry) recon
 			}
 			return c.SubResource(sub).Patch(ctx, o, p, opts...)
 		}}).Build()
-	h.sessions.registry = &Registry{reader: h.client}
-	h.reconciler = pick(statusWriter{h.client, newMetrics(h.metrics)}, h.sessions.sessions(), h.sessions.registry)
+	h.sessions.registry = &Registry{reader: unreliableReader{h.client, &h.readErr}}
+	h.reconciler = pick(statusWriter{h.client, newMetrics(h.metrics)}, h.sessions, h.sessions.registry)
 	return h
 }
 

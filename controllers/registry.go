@@ -7,13 +7,12 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
-	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/v1alpha1"
 	"rollcall.dev/rollcall/master/session"
 )
@@ -25,7 +24,7 @@ const (
 )
 
 // Registry provides the registered clusters from the ClusterAgents in the informer cache. It has
-// no state of its own and makes no API calls. It has no clusters before the cache has synced
+// no state of its own and makes no API calls. It cannot be read before the cache has synced
 // (Ready).
 type Registry struct {
 	reader client.Reader
@@ -73,35 +72,45 @@ func (r *Registry) synced() bool {
 	return !slices.ContainsFunc(r.informers, func(i cache.Informer) bool { return !i.HasSynced() })
 }
 
-// Resolve returns the name of the cluster with a name or cluster IP. Anything that parses as an IP
-// address is treated as one, since no cluster has such a name.
-func (r *Registry) Resolve(nameOrIP string) (name string, ok bool) {
+// Resolve returns the name of the cluster with a name or cluster IP. The errors are those of Cluster. Anything that
+// parses as an IP address is treated as one, since no cluster has such a name.
+func (r *Registry) Resolve(nameOrIP string) (name string, err error) {
 	if ip, ok := canonical(nameOrIP); ok {
-		name, ok := owners(r.agents(client.MatchingFields{clusterIPField: ip}))[ip]
-		return name, ok
-	}
-	_, ok = r.agent(nameOrIP)
-	return nameOrIP, ok
-}
-
-// Cluster returns the settings of a cluster, and whether it is registered.
-func (r *Registry) Cluster(name string) (session.Cluster, bool) {
-	agent, ok := r.agent(name)
-	if !ok {
-		return session.Cluster{}, false
-	}
-	return clusterOf(agent), true
-}
-
-// ClusterOfKey returns the name of the cluster that accepts an agent's key, and whether there is one. If there are
-// several, it returns the first by name.
-func (r *Registry) ClusterOfKey(key string) (name string, ok bool) {
-	for _, agent := range r.agents(client.MatchingFields{keyField: key}) {
-		if !ok || agent.Name < name {
-			name, ok = agent.Name, true
+		agents, err := r.agents(client.MatchingFields{clusterIPField: ip})
+		if err != nil {
+			return "", err
 		}
+		if name, ok := owners(agents)[ip]; ok {
+			return name, nil
+		}
+		return "", session.ErrNotFound
 	}
-	return name, ok
+	_, err = r.agent(nameOrIP)
+	return nameOrIP, err
+}
+
+// Cluster returns the settings of a cluster. The error is session.ErrNotFound if it is not registered. Any other error
+// wraps session.ErrRegistryUnavailable.
+func (r *Registry) Cluster(name string) (session.Cluster, error) {
+	agent, err := r.agent(name)
+	if err != nil {
+		return session.Cluster{}, err
+	}
+	return clusterOf(agent), nil
+}
+
+// ClusterOfKey returns the name of the cluster that accepts an agent's key. If there are several, it returns the first by
+// name. The errors are those of Cluster.
+func (r *Registry) ClusterOfKey(key string) (name string, err error) {
+	agents, err := r.agents(client.MatchingFields{keyField: key})
+	if err != nil {
+		return "", err
+	}
+	if len(agents) == 0 {
+		return "", session.ErrNotFound
+	}
+	first := slices.MinFunc(agents, func(a, b *v1alpha1.ClusterAgent) int { return cmp.Compare(a.Name, b.Name) })
+	return first.Name, nil
 }
 
 // pinnedKeys returns the values of the index keyField.
@@ -109,56 +118,78 @@ func pinnedKeys(object client.Object) []string {
 	return object.(*v1alpha1.ClusterAgent).Spec.TLS.PinnedSHA256
 }
 
-// Registered describes one registered cluster.
-type Registered struct {
-	Name string
-	// ClusterIPs has the addresses that identify the cluster: those of spec.clusterIPs that no
-	// older ClusterAgent owns.
-	ClusterIPs []string
-	Suspended  bool
-}
-
-// List returns all registered clusters, sorted by name.
-func (r *Registry) List() []Registered {
-	agents := r.agents()
+// List returns all registered clusters, sorted by name. A cluster does not have the addresses of spec.clusterIPs that an
+// older ClusterAgent owns.
+func (r *Registry) List() ([]session.Registered, error) {
+	agents, err := r.agents()
+	if err != nil {
+		return nil, err
+	}
 	owners := owners(agents)
-	list := make([]Registered, 0, len(agents))
+	list := make([]session.Registered, 0, len(agents))
 	for _, agent := range agents {
 		ips := slices.DeleteFunc(claimedIPs(agent), func(ip string) bool { return owners[ip] != agent.Name })
-		list = append(list, Registered{Name: agent.Name, ClusterIPs: ips, Suspended: agent.Spec.Suspend})
+		list = append(list, session.Registered{Name: agent.Name, ClusterIPs: ips, Suspended: agent.Spec.Suspend})
 	}
-	slices.SortFunc(list, func(a, b Registered) int { return cmp.Compare(a.Name, b.Name) })
-	return list
+	slices.SortFunc(list, func(a, b session.Registered) int { return cmp.Compare(a.Name, b.Name) })
+	return list, nil
 }
 
-// LastKnown is the stored status of a cluster.
-type LastKnown struct {
-	Summary           state.Summary
-	ObservedAt        time.Time
-	KubernetesVersion string
+// Names returns the names of all registered clusters, sorted.
+func (r *Registry) Names() ([]string, error) {
+	list, err := r.List()
+	names := make([]string, len(list))
+	for i := range list {
+		names[i] = list[i].Name
+	}
+	return names, err
 }
 
-// LastKnown returns the summary in a cluster's ClusterStatus, which another master may have
-// written. It returns false if there is none.
-func (r *Registry) LastKnown(name string) (LastKnown, bool) {
+// StoredStatus returns the summary in a cluster's ClusterStatus, which another master may have written. It returns
+// session.ErrNotFound if there is none.
+func (r *Registry) StoredStatus(name string) (session.StoredStatus, error) {
 	var status v1alpha1.ClusterStatus
-	if !r.synced() || r.reader.Get(context.Background(), client.ObjectKey{Name: name}, &status) != nil {
-		return LastKnown{}, false
+	if err := r.read(func() error { return r.reader.Get(context.Background(), client.ObjectKey{Name: name}, &status) }); err != nil {
+		return session.StoredStatus{}, err
 	}
 	if status.Status.Summary == nil || status.Status.ObservedAt == nil {
-		return LastKnown{}, false
+		return session.StoredStatus{}, session.ErrNotFound
 	}
-	return LastKnown{Summary: summaryFrom(status.Status.Summary), ObservedAt: status.Status.ObservedAt.Time, KubernetesVersion: status.Status.KubernetesVersion}, true
+	summary := summaryFrom(status.Status.Summary)
+	return session.StoredStatus{
+		LastKnown:         session.LastKnown{Summary: &summary, ObservedAt: status.Status.ObservedAt.Time},
+		KubernetesVersion: status.Status.KubernetesVersion,
+	}, nil
+}
+
+// read calls get, which reads from the cache, once the cache has synced. It translates the error: an object that does not
+// exist is session.ErrNotFound.
+func (r *Registry) read(get func() error) error {
+	if err := r.Ready(); err != nil {
+		return fmt.Errorf("%w: %w", session.ErrRegistryUnavailable, err)
+	}
+	switch err := get(); {
+	case apierrors.IsNotFound(err):
+		return session.ErrNotFound
+	case err != nil:
+		return fmt.Errorf("%w: read the cache of the hub's objects: %w", session.ErrRegistryUnavailable, err)
+	}
+	return nil
 }
 
 // agent returns a registered ClusterAgent from the cache. It is not copied, so do not modify it.
-func (r *Registry) agent(name string) (*v1alpha1.ClusterAgent, bool) {
+func (r *Registry) agent(name string) (*v1alpha1.ClusterAgent, error) {
 	var agent v1alpha1.ClusterAgent
-	if !r.synced() || r.reader.Get(context.Background(), client.ObjectKey{Name: name}, &agent, client.UnsafeDisableDeepCopy) != nil {
-		return nil, false
+	err := r.read(func() error {
+		return r.reader.Get(context.Background(), client.ObjectKey{Name: name}, &agent, client.UnsafeDisableDeepCopy)
+	})
+	if err != nil {
+		return nil, err
 	}
-	_, hidden := r.hidden.Load(name)
-	return &agent, !hidden && registered(&agent)
+	if _, hidden := r.hidden.Load(name); hidden || !registered(&agent) {
+		return nil, session.ErrNotFound
+	}
+	return &agent, nil
 }
 
 // hideWhile calls f while the cluster is not registered for callers of the Registry. Sessions thus
@@ -171,10 +202,12 @@ func (r *Registry) hideWhile(name string, f func()) {
 
 // agents returns the registered ClusterAgents from the cache. They are not copied, so do not
 // modify them.
-func (r *Registry) agents(which ...client.ListOption) []*v1alpha1.ClusterAgent {
+func (r *Registry) agents(which ...client.ListOption) ([]*v1alpha1.ClusterAgent, error) {
 	var list v1alpha1.ClusterAgentList
-	if !r.synced() || r.reader.List(context.Background(), &list, append(which, client.UnsafeDisableDeepCopy)...) != nil {
-		return nil
+	if err := r.read(func() error {
+		return r.reader.List(context.Background(), &list, append(which, client.UnsafeDisableDeepCopy)...)
+	}); err != nil {
+		return nil, err
 	}
 	var agents []*v1alpha1.ClusterAgent
 	for i := range list.Items {
@@ -182,35 +215,42 @@ func (r *Registry) agents(which ...client.ListOption) []*v1alpha1.ClusterAgent {
 			agents = append(agents, &list.Items[i])
 		}
 	}
-	return agents
+	return agents, nil
 }
 
 // ipConflicts returns the cluster IPs of a ClusterAgent that others own.
-func (r *Registry) ipConflicts(agent *v1alpha1.ClusterAgent) []ipConflict {
+func (r *Registry) ipConflicts(agent *v1alpha1.ClusterAgent) ([]ipConflict, error) {
 	var ipConflicts []ipConflict
 	for _, ip := range claimedIPs(agent) {
-		owner := owners(r.agents(client.MatchingFields{clusterIPField: ip}))[ip]
-		if owner != "" && owner != agent.Name {
+		agents, err := r.agents(client.MatchingFields{clusterIPField: ip})
+		if err != nil {
+			return nil, err
+		}
+		if owner := owners(agents)[ip]; owner != "" && owner != agent.Name {
 			ipConflicts = append(ipConflicts, ipConflict{ip, owner})
 		}
 	}
-	return ipConflicts
+	return ipConflicts, nil
 }
 
 // conflicting returns the names of other ClusterAgents with one of agent's cluster IPs. agent may
 // be deleted already.
-func (r *Registry) conflicting(agent *v1alpha1.ClusterAgent) []string {
+func (r *Registry) conflicting(agent *v1alpha1.ClusterAgent) ([]string, error) {
 	var names []string
 	for _, text := range agent.Spec.ClusterIPs {
 		ip, ok := canonical(text)
 		if !ok {
 			continue
 		}
-		for _, other := range r.agents(client.MatchingFields{clusterIPField: ip}) {
+		agents, err := r.agents(client.MatchingFields{clusterIPField: ip})
+		if err != nil {
+			return nil, err
+		}
+		for _, other := range agents {
 			if other.Name != agent.Name {
 				names = append(names, other.Name)
 			}
 		}
 	}
-	return names
+	return names, nil
 }

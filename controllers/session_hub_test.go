@@ -17,7 +17,7 @@ func TestSessionFailureIsReported(t *testing.T) {
 	m.start(t, h.masterConfig(t), func(r *Registry) Sessions {
 		sessions := session.New(session.Config{Registry: r, Log: slog.New(slog.DiscardHandler)})
 		run(t, sessions.Run)
-		return Sessions{Sync: sessions.Sync, Status: sessions.Status, Events: sessions.Updates()}
+		return sessions
 	})
 	agent := named("unreachable")
 	agent.Spec.Endpoint = "wss://" + closedPort(t)

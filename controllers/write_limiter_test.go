@@ -102,8 +102,8 @@ func newFleet(t *testing.T, clusters int) *fleet {
 	f.sessions.registry = registry
 	writer, queue := statusWriter{h, newMetrics(prometheus.NewRegistry())}, newWriteQueue(minWriteInterval)
 	f.reconcilers = map[string]reconcile.Reconciler{
-		"agent":  &agentReconciler{client: h, registry: registry, sessions: f.sessions.sessions(), writer: writer, limiter: newWriteLimiter("ClusterAgent", agentBurst, queue), events: newEventRecorder(&kubeevents.FakeRecorder{}, writer.metrics)},
-		"status": &statusReconciler{client: h, sessions: f.sessions.sessions(), writer: writer, limiter: newWriteLimiter("ClusterStatus", statusBurst, queue)},
+		"agent":  &agentReconciler{client: h, registry: registry, sessions: f.sessions, writer: writer, limiter: newWriteLimiter("ClusterAgent", agentBurst, queue), events: newEventRecorder(&kubeevents.FakeRecorder{}, writer.metrics)},
+		"status": &statusReconciler{client: h, sessions: f.sessions, writer: writer, limiter: newWriteLimiter("ClusterStatus", statusBurst, queue)},
 	}
 	return f
 }

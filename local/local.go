@@ -160,17 +160,15 @@ func (c *Config) assemble(login *login) *master {
 		}},
 		Log: c.Log, Metrics: metrics,
 	})
-	m.registry.changed = m.sessions.Sync
+	m.registry.changed = func(name string) { _ = m.sessions.Sync(name) } // this registry can always be read
 	m.api = httpapi.New(httpapi.Config{
-		Sessions:  httpapi.Sessions{Await: m.sessions.Await, LastReport: m.sessions.LastReport, Status: m.sessions.Status, Watch: m.sessions.Watch, Current: m.sessions.Current},
-		Registry:  m.registry.api(),
+		Sessions:  m.sessions,
+		Registry:  m.registry,
 		Documents: m.documents,
 		Page:      login.page(),
-		Version:   c.Version,
-		Local:     true,
 		History:   func(cluster string) *history.ClusterHistory { return m.history.Read(cluster, time.Now()) },
 		Prometheus: prom.New(prom.Config{
-			Clusters: m.registry.names, Current: m.sessions.Current, Demand: m.sessions.RegisterDemand, History: m.history, RevisionTimes: revisionTimes,
+			Sessions: m.sessions, Registry: m.registry, History: m.history, RevisionTimes: revisionTimes,
 			Version: c.Version, Metrics: metrics, Log: c.Log,
 		}),
 		Authenticate: login.authenticate,

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"rollcall.dev/rollcall/master/httpapi"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/session/dial"
 )
@@ -23,7 +22,7 @@ const (
 // dialAgent opens a connection to the agent of a cluster. If there is none, it returns a *dial.Failure.
 type dialAgent func(ctx context.Context) (net.Conn, error)
 
-// registry has the clusters that are shown. It implements session.Registry.
+// registry has the clusters that are shown. It implements the Registry of session, httpapi and prom.
 type registry struct {
 	// changed is called when an entry was added, changed or removed.
 	changed func(name string)
@@ -73,40 +72,43 @@ func (r *registry) remove(name string) {
 	r.changed(name)
 }
 
-// Resolve implements session.Registry. Clusters have no addresses.
-func (r *registry) Resolve(name string) (string, bool) {
-	_, ok := r.Cluster(name)
-	return name, ok
+// Resolve implements httpapi.Registry. Clusters have no addresses.
+func (r *registry) Resolve(name string) (string, error) {
+	_, err := r.Cluster(name)
+	return name, err
 }
 
 // Cluster implements session.Registry.
-func (r *registry) Cluster(name string) (session.Cluster, bool) {
+func (r *registry) Cluster(name string) (session.Cluster, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	entry, ok := r.entries[name]
-	return entry.Cluster, ok
+	if !ok {
+		return session.Cluster{}, session.ErrNotFound
+	}
+	return entry.Cluster, nil
 }
 
-// names returns the sorted names of all clusters.
-func (r *registry) names() []string {
+// Names implements prom.Registry.
+func (r *registry) Names() ([]string, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return slices.Sorted(maps.Keys(r.entries))
+	return slices.Sorted(maps.Keys(r.entries)), nil
 }
 
-// api returns the registry as the HTTP API uses it.
-func (r *registry) api() httpapi.Registry {
-	return httpapi.Registry{
-		Resolve: r.Resolve,
-		List: func() []httpapi.Registered {
-			var list []httpapi.Registered
-			for _, name := range r.names() {
-				list = append(list, httpapi.Registered{Name: name})
-			}
-			return list
-		},
-		LastKnown: func(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false },
+// List implements httpapi.Registry.
+func (r *registry) List() ([]session.Registered, error) {
+	names, err := r.Names()
+	list := make([]session.Registered, len(names))
+	for i, name := range names {
+		list[i].Name = name
 	}
+	return list, err
+}
+
+// StoredStatus implements httpapi.Registry. There is no other master.
+func (r *registry) StoredStatus(string) (session.StoredStatus, error) {
+	return session.StoredStatus{}, session.ErrNotFound
 }
 
 // dial connects the master to the agent at an address, which is the cluster's name with a port.

@@ -6,7 +6,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"rollcall.dev/rollcall/controllers"
 	"rollcall.dev/rollcall/master/history"
 	"rollcall.dev/rollcall/master/samples"
 	"rollcall.dev/rollcall/master/session"
@@ -37,17 +36,6 @@ func historyHandlers(h *history.History, t *samples.RevisionTimes) []session.Eve
 		all = append(all, historyHandler(h))
 	}
 	return all
-}
-
-// namesOf returns a function that lists the names of the registered clusters.
-func namesOf(r *controllers.Registry) func() []string {
-	return func() []string {
-		var names []string
-		for _, c := range r.List() {
-			names = append(names, c.Name)
-		}
-		return names
-	}
 }
 
 // historyHandler returns the event handler that adds reports to the history.

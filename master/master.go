@@ -140,8 +140,7 @@ func (c *Config) assemble(ctx context.Context, hubConfig *rest.Config, store cac
 		Registry: registry, ClusterOfKey: registry.ClusterOfKey, OnLinkRefused: refusals.add, Store: store, Budget: pool, Signer: keys.signer(), Insecure: c.Insecure, Version: c.Version,
 		DialContext: network.dial, Proxy: network.proxy, EventHandlers: append(historyHandlers(usageHistory, revisionTimes), sinkHandlers(sinks)...), Log: c.Log, Metrics: metrics,
 	})
-	sessionAccess := controllers.Sessions{Sync: sessions.Sync, Status: sessions.Status, Events: sessions.Updates(), LinkRefusals: refusals}
-	if err := controllers.Add(hub, registry, sessionAccess, controllers.Options{Insecure: c.Insecure, Metrics: metrics}); err != nil {
+	if err := controllers.Add(hub, registry, sessions, controllers.Options{Insecure: c.Insecure, Metrics: metrics, LinkRefusals: refusals}); err != nil {
 		return nil, err
 	}
 	if err := hub.Add(manager.RunnableFunc(sessions.Run)); err != nil {
@@ -153,19 +152,18 @@ func (c *Config) assemble(ctx context.Context, hubConfig *rest.Config, store cac
 	}
 	documents := view.NewDocumentCache(maxDocuments)
 	api := httpapi.New(httpapi.Config{
-		Sessions:  httpapi.Sessions{Await: sessions.Await, LastReport: sessions.LastReport, Status: sessions.Status, Watch: sessions.Watch, Current: sessions.Current},
-		Registry:  registryOf(registry),
+		Sessions:  sessions,
+		Registry:  registry,
 		Documents: documents,
 		Page:      web.Handler(),
 		Links:     sessions.Links(),
 		History:   historyReader(usageHistory),
 		Prometheus: prom.New(prom.Config{
-			Clusters: namesOf(registry), Current: sessions.Current, Demand: sessions.RegisterDemand, History: usageHistory, RevisionTimes: revisionTimes,
+			Sessions: sessions, Registry: registry, History: usageHistory, RevisionTimes: revisionTimes,
 			MaxSamples: c.QueryMaxSamples, Version: c.Version, Metrics: metrics, Log: c.Log,
 		}),
 		Authenticate: identify(authenticator),
 		SignIn:       signIn(authenticator),
-		Version:      c.Version,
 		Ready:        checks(registry, certificate, leaderCheck(hub, lease)),
 		Hosts:        c.hosts(), Limits: network.limits, Profiling: c.Profiling, Audit: auditWriter(auditLog),
 		Gatherer: prometheus.Gatherers{metrics, ctrlmetrics.Registry},
@@ -244,22 +242,4 @@ func checks(registry *controllers.Registry, certificate *servingcert.Source, lea
 		all = append(all, httpapi.Check{Name: "certificate", Ready: certificate.Ready})
 	}
 	return append(all, httpapi.Check{Name: "leader", Ready: leader})
-}
-
-// registryOf adapts the registry to the API.
-func registryOf(r *controllers.Registry) httpapi.Registry {
-	return httpapi.Registry{
-		Resolve: r.Resolve,
-		List: func() []httpapi.Registered {
-			var list []httpapi.Registered
-			for _, c := range r.List() {
-				list = append(list, httpapi.Registered(c))
-			}
-			return list
-		},
-		LastKnown: func(cluster string) (httpapi.LastKnown, bool) {
-			last, ok := r.LastKnown(cluster)
-			return httpapi.LastKnown{LastKnown: session.LastKnown{Summary: &last.Summary, ObservedAt: last.ObservedAt}, KubernetesVersion: last.KubernetesVersion}, ok
-		},
-	}
 }

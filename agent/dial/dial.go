@@ -251,7 +251,8 @@ func ping(ctx context.Context, ws *websocket.Conn) error {
 
 // delay returns the time until the next attempt after a number of consecutive failures, which is at least 1.
 func (d *Dialer) delay(err error, failures int) time.Duration {
-	if refused := (*link.Refused)(nil); errors.As(err, &refused) || errors.Is(err, link.ErrMasterNotProved) {
+	refused := (*link.Refused)(nil)
+	if errors.As(err, &refused) && refused.Code != link.Unavailable || errors.Is(err, link.ErrMasterNotProved) {
 		return refusedDelay.Delay(failures, d.cfg.Random())
 	}
 	return retryDelay.Delay(failures, d.cfg.Random())

@@ -25,6 +25,7 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/httpapi"
 	mastersession "rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/sessiontest"
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -119,21 +120,7 @@ func newFakeMaster() *fakeMaster {
 	m.report(w.State)
 	metrics := prometheus.NewRegistry()
 	m.API = httpapi.New(httpapi.Config{
-		Sessions: httpapi.Sessions{
-			Await: func(context.Context, string) (*mastersession.Report, error) {
-				v, _ := m.latestReport("")
-				return v, nil
-			},
-			LastReport: m.latestReport,
-			Status:     func(string) mastersession.Status { return mastersession.Status{Session: m.latest.Session} },
-			Watch:      func(context.Context, string) func() { return func() {} },
-			Current:    m.current,
-		},
-		Registry: httpapi.Registry{
-			Resolve:   func(name string) (string, bool) { return name, name == sampleCluster },
-			List:      func() []httpapi.Registered { return []httpapi.Registered{{Name: sampleCluster}} },
-			LastKnown: func(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false },
-		},
+		Sessions: m, Registry: sessiontest.NewRegistry(mastersession.Cluster{Name: sampleCluster}),
 		Documents: view.NewDocumentCache(1 << 28), Gatherer: metrics, Metrics: metrics, Log: slog.New(slog.DiscardHandler),
 	})
 	return m
@@ -154,23 +141,43 @@ func (m *fakeMaster) report(s *state.State) {
 	m.changed = make(chan struct{})
 }
 
-// latestReport returns the latest report.
-func (m *fakeMaster) latestReport(string) (*mastersession.Report, bool) {
+// Await implements httpapi.Sessions.
+func (m *fakeMaster) Await(context.Context, string) (*mastersession.Report, error) {
+	r, _ := m.LastReport("")
+	return r, nil
+}
+
+// LastReport implements httpapi.Sessions.
+func (m *fakeMaster) LastReport(string) (*mastersession.Report, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.latest, true
 }
 
-// current returns the latest report and a channel that is closed at the next one.
-func (m *fakeMaster) current(name string) (mastersession.Current, bool) {
+// Status implements httpapi.Sessions.
+func (m *fakeMaster) Status(string) mastersession.Status {
+	r, _ := m.LastReport("")
+	return mastersession.Status{Session: r.Session}
+}
+
+// Watch implements httpapi.Sessions.
+func (m *fakeMaster) Watch(context.Context, string) (release func(), err error) {
+	return func() {}, nil
+}
+
+// Current implements httpapi.Sessions: it returns the latest report and a channel that is closed at the next one.
+func (m *fakeMaster) Current(name string) (mastersession.Current, error) {
+	if name != sampleCluster {
+		return mastersession.Current{}, mastersession.ErrNotFound
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return mastersession.Current{Report: m.latest, Status: mastersession.Status{Session: m.latest.Session}, Changed: m.changed}, name == sampleCluster
+	return mastersession.Current{Report: m.latest, Status: mastersession.Status{Session: m.latest.Session}, Changed: m.changed}, nil
 }
 
 // change publishes a report in which the readiness of one node differs.
 func (m *fakeMaster) change() error {
-	v, _ := m.latestReport("")
+	v, _ := m.LastReport("")
 	s, err := v.State()
 	if err != nil {
 		return fmt.Errorf("change the sample cluster: %w", err)

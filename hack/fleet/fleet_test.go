@@ -19,6 +19,7 @@ import (
 	"rollcall.dev/rollcall/api/v1alpha1"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/session/dial"
+	"rollcall.dev/rollcall/master/session/sessiontest"
 	"rollcall.dev/rollcall/test/load"
 )
 
@@ -32,20 +33,14 @@ func small() config {
 	}
 }
 
-// registry is a master's registry with the clusters of a fleet.
-type registry map[string]session.Cluster
-
-func (r registry) Resolve(name string) (string, bool)          { return name, r[name].Name != "" }
-func (r registry) Cluster(name string) (session.Cluster, bool) { c, ok := r[name]; return c, ok }
-
 // registryOf returns the registry of a fleet.
-func registryOf(f *fleet) registry {
-	r := registry{}
+func registryOf(f *fleet) *sessiontest.Registry {
+	r := sessiontest.NewRegistry()
 	for _, a := range f.agents {
-		r[a.name] = session.Cluster{
+		r.Set(session.Cluster{
 			Name: a.name, Endpoint: a.endpoint(), TLS: dial.TLS{PinnedSHA256: pins(f)},
 			RequestPeriod: f.config.reporting.requestPeriod, SessionDuration: f.config.reporting.sessionDuration, CacheTTL: f.config.reporting.cacheTTL,
-		}
+		})
 	}
 	return r
 }
@@ -115,7 +110,11 @@ func waitReport(t *testing.T, sessions *session.Sessions, name string, satisfied
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	defer sessions.Watch(ctx, name)()
+	release, err := sessions.Watch(ctx, name)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	defer release()
 	for {
 		v, err := sessions.Await(ctx, name)
 		if err != nil {

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +21,7 @@ import (
 	"rollcall.dev/rollcall/api/tlsfiles"
 	"rollcall.dev/rollcall/master/httpapi"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/sessiontest"
 	"rollcall.dev/rollcall/master/view"
 	"rollcall.dev/rollcall/test/kube"
 )
@@ -131,31 +131,15 @@ func serve(t *testing.T, cluster *kube.Cluster, edit func(*Config)) *apiServer {
 
 // newAPI returns an API with the clusters prod-eu and prod-us.
 func newAPI(auth *Authenticator, log *slog.Logger) *httpapi.API {
-	return newAPIWith(auth, log, []httpapi.Registered{{Name: "prod-eu", ClusterIPs: []string{"203.0.113.7"}}, {Name: "prod-us"}})
+	return newAPIWith(auth, log, []session.Registered{{Name: "prod-eu", ClusterIPs: []string{"203.0.113.7"}}, {Name: "prod-us"}})
 }
 
 // newAPIWith returns an API with some clusters, all of which are suspended.
-func newAPIWith(auth *Authenticator, log *slog.Logger, clusters []httpapi.Registered) *httpapi.API {
+func newAPIWith(auth *Authenticator, log *slog.Logger, clusters []session.Registered) *httpapi.API {
 	metrics := prometheus.NewRegistry()
+	sessions := &sessiontest.Sessions{Registered: clusters, AwaitFunc: func(context.Context, string) (*session.Report, error) { return nil, session.ErrSuspended }}
 	return httpapi.New(httpapi.Config{
-		Profiling: true,
-		Sessions: httpapi.Sessions{
-			Await:      func(context.Context, string) (*session.Report, error) { return nil, session.ErrSuspended },
-			LastReport: func(string) (*session.Report, bool) { return nil, false },
-			Status:     func(string) session.Status { return session.Status{} },
-		},
-		Registry: httpapi.Registry{
-			Resolve: func(asked string) (string, bool) {
-				for _, c := range clusters {
-					if c.Name == asked || slices.Contains(c.ClusterIPs, asked) {
-						return c.Name, true
-					}
-				}
-				return "", false
-			},
-			List:      func() []httpapi.Registered { return clusters },
-			LastKnown: func(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false },
-		},
+		Profiling: true, Sessions: sessions, Registry: sessions,
 		Documents: view.NewDocumentCache(1 << 20), Authenticate: auth.Identify, SignIn: auth.SignIn(),
 		Gatherer: metrics, Metrics: metrics, Log: log,
 	})

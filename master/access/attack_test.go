@@ -22,6 +22,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 
 	"rollcall.dev/rollcall/master/httpapi"
+	"rollcall.dev/rollcall/master/session"
 )
 
 // requestFrom returns a request with a token from an address.
@@ -211,7 +212,7 @@ func TestTokenCachesAreLimited(t *testing.T) {
 
 // newLargeAPI returns an API with n clusters, named c0000, c0001 and so on.
 func newLargeAPI(auth *Authenticator, n int) *httpapi.API {
-	clusters := make([]httpapi.Registered, n)
+	clusters := make([]session.Registered, n)
 	for i := range clusters {
 		clusters[i].Name = fmt.Sprintf("c%04d", i)
 	}

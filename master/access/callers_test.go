@@ -18,6 +18,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"rollcall.dev/rollcall/master/httpapi"
+	"rollcall.dev/rollcall/master/session"
 )
 
 // TestReviewsAreNotSharedBetweenCallers checks that a cached review of one caller does not apply to
@@ -97,9 +98,9 @@ func TestHubRequestsUseOwnCredentials(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var clusters []httpapi.Registered
+	var clusters []session.Registered
 	for _, name := range names {
-		clusters = append(clusters, httpapi.Registered{Name: "of-" + name})
+		clusters = append(clusters, session.Registered{Name: "of-" + name})
 	}
 	server := httptest.NewServer(newAPIWith(auth, slog.New(slog.DiscardHandler), clusters))
 	defer server.Close()
@@ -168,7 +169,7 @@ func TestReviewsOfHiddenAndUnknownClustersAreTheSame(t *testing.T) {
 				hub := &fakeHub{may: func(s authorizationv1.SubjectAccessReviewSpec) bool {
 					return granted && s.ResourceAttributes.Name == "mine"
 				}}
-				clusters := []httpapi.Registered{{Name: "mine"}, {Name: "hidden", ClusterIPs: []string{"203.0.113.7"}}}
+				clusters := []session.Registered{{Name: "mine"}, {Name: "hidden", ClusterIPs: []string{"203.0.113.7"}}}
 				api := newAPIWith(hub.authenticator(t), slog.New(slog.DiscardHandler), clusters)
 				for _, path := range order {
 					r := request("jane")

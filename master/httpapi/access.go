@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"rollcall.dev/rollcall/api/connlimit"
+	"rollcall.dev/rollcall/master/session"
 )
 
 // Access describes what a request reads.
@@ -91,20 +93,31 @@ func (a *API) hasFreshReport(name string) bool {
 // the caller may not know about the cluster, the error is the same as for a missing cluster.
 func (a *API) resolve(r *http.Request, verb string, details bool) (string, error) {
 	requested := requestedCluster(r)
-	name, known := requested, a.hasFreshReport(requested)
-	if !known {
-		if name, known = a.config.Registry.Resolve(requested); !known {
+	name := requested
+	var unresolved error
+	if !a.hasFreshReport(requested) {
+		if name, unresolved = a.config.Registry.Resolve(requested); unresolved != nil {
 			name = requested
 		}
 	}
 	err := a.authorize(r, Access{Verb: verb, Details: details, Cluster: name, RequestedAs: requestedAs(requested, name)})
 	switch {
-	case errors.Is(err, ErrHidden), err == nil && !known:
+	case errors.Is(err, ErrHidden) && isAddress(requested) && errors.Is(unresolved, session.ErrRegistryUnavailable):
+		// The review was of the address, as the name is not known. This is the same for all addresses.
+		return "", unresolved
+	case errors.Is(err, ErrHidden), err == nil && errors.Is(unresolved, session.ErrNotFound):
 		return "", unknownCluster(requested)
+	case err == nil && unresolved != nil:
+		return "", unresolved
 	case err == nil:
 		auditOf(r.Context()).addClusters(name)
 	}
 	return name, err
+}
+
+func isAddress(nameOrIP string) bool {
+	_, err := netip.ParseAddr(nameOrIP)
+	return err == nil
 }
 
 // requestedAs returns the value for Access.RequestedAs.
@@ -117,7 +130,7 @@ func requestedAs(requested, name string) string {
 
 // visible returns the clusters that the caller may see. all is set if one review allowed all
 // clusters; otherwise each cluster is reviewed.
-func (a *API) visible(ctx context.Context, r *http.Request) (visible []Registered, all bool, err error) {
+func (a *API) visible(ctx context.Context, r *http.Request) (visible []session.Registered, all bool, err error) {
 	authorize, err := a.authenticate(r)
 	if err != nil {
 		return nil, false, err
@@ -125,15 +138,20 @@ func (a *API) visible(ctx context.Context, r *http.Request) (visible []Registere
 	return a.visibleTo(ctx, authorize)
 }
 
-func (a *API) visibleTo(ctx context.Context, authorize Authorizer) (visible []Registered, all bool, err error) {
+func (a *API) visibleTo(ctx context.Context, authorize Authorizer) (visible []session.Registered, all bool, err error) {
 	listErr := authorize(ctx, Access{Verb: "list"})
 	switch {
 	case listErr == nil:
-		return a.config.Registry.List(), true, nil
+		visible, err = a.config.Registry.List()
+		return visible, true, err
 	case !errors.Is(listErr, ErrForbidden):
 		return nil, false, listErr
 	}
-	visible, err = filterVisible(ctx, authorize, a.config.Registry.List())
+	registered, err := a.config.Registry.List()
+	if err != nil {
+		return nil, false, err
+	}
+	visible, err = filterVisible(ctx, authorize, registered)
 	if err == nil && len(visible) == 0 {
 		return nil, false, listErr
 	}
@@ -150,7 +168,7 @@ func (a *API) visibleNames(ctx context.Context, r *http.Request) (map[string]boo
 }
 
 // namesOf converts the result of visible into a set; nil means all.
-func namesOf(visible []Registered, all bool) map[string]bool {
+func namesOf(visible []session.Registered, all bool) map[string]bool {
 	if all {
 		return nil
 	}
@@ -163,7 +181,7 @@ func namesOf(visible []Registered, all bool) map[string]bool {
 
 // filterVisible returns the clusters that a caller may see. If a review fails, it returns an error:
 // a list that silently omits clusters would look complete.
-func filterVisible(ctx context.Context, authorize Authorizer, clusters []Registered) ([]Registered, error) {
+func filterVisible(ctx context.Context, authorize Authorizer, clusters []session.Registered) ([]session.Registered, error) {
 	names := make([]string, len(clusters))
 	for i, c := range clusters {
 		names[i] = c.Name
@@ -172,7 +190,7 @@ func filterVisible(ctx context.Context, authorize Authorizer, clusters []Registe
 	if err != nil {
 		return nil, err
 	}
-	var visible []Registered
+	var visible []session.Registered
 	for i, c := range clusters {
 		if allowed[i] {
 			visible = append(visible, c)

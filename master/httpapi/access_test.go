@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"rollcall.dev/rollcall/master/session"
 )
 
 // rules maps each access to the result of its review: nil if it is allowed. Other accesses are
@@ -65,7 +67,6 @@ func TestAccessReviews(t *testing.T) {
 		{"no profile for a reader of another profile", "/debug/pprof/heap", rules{{Verb: "get", Path: "/debug/pprof/goroutine"}: nil}, 403, ReasonForbidden},
 		{"a profile for who is not known", "/debug/pprof/heap", rules{{Verb: "get", Path: "/debug/pprof/heap"}: ErrUnauthenticated}, 401, ReasonUnauthorized},
 		{"health is everybody's", "/healthz", rules{}, 200, ""},
-		{"the version is everybody's", "/version", rules{}, 200, ""},
 		{"readiness is everybody's", "/readyz", rules{}, 200, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -80,8 +81,8 @@ func TestAccessReviews(t *testing.T) {
 			if tc.status == http.StatusUnauthorized && w.Header().Get("WWW-Authenticate") == "" {
 				t.Error("got a 401 without WWW-Authenticate")
 			}
-			if tc.status != http.StatusOK && len(f.awaited) > 0 {
-				t.Errorf("got demand for %v by a rejected request, want none", f.awaited)
+			if tc.status != http.StatusOK && len(f.Demanded) > 0 {
+				t.Errorf("got demand for %v by a rejected request, want none", f.Demanded)
 			}
 		})
 	}
@@ -108,9 +109,9 @@ func TestListContainsVisibleClusters(t *testing.T) {
 
 func TestListAuthenticatesOnceAndLimitsParallelReviews(t *testing.T) {
 	f := shop(t)
-	f.clusters = nil
+	f.Registered = nil
 	for i := range 10 * maxParallelReviews {
-		f.clusters = append(f.clusters, Registered{Name: fmt.Sprintf("c%03d", i)})
+		f.Registered = append(f.Registered, session.Registered{Name: fmt.Sprintf("c%03d", i)})
 	}
 	var identified, asking, most, asked atomic.Int64
 	api := f.api(func(c *Config) {
@@ -130,12 +131,12 @@ func TestListAuthenticatesOnceAndLimitsParallelReviews(t *testing.T) {
 			}, nil
 		}
 	})
-	if got := len(list(t, api)); got != len(f.clusters) {
-		t.Errorf("got %d clusters, want %d", got, len(f.clusters))
+	if got := len(list(t, api)); got != len(f.Registered) {
+		t.Errorf("got %d clusters, want %d", got, len(f.Registered))
 	}
-	if identified.Load() != 1 || asked.Load() != int64(len(f.clusters)+1) || most.Load() > maxParallelReviews {
+	if identified.Load() != 1 || asked.Load() != int64(len(f.Registered)+1) || most.Load() > maxParallelReviews {
 		t.Errorf("got %d authentications, %d reviews, %d in parallel; want 1, %d and at most %d",
-			identified.Load(), asked.Load(), most.Load(), len(f.clusters)+1, maxParallelReviews)
+			identified.Load(), asked.Load(), most.Load(), len(f.Registered)+1, maxParallelReviews)
 	}
 }
 

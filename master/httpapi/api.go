@@ -50,9 +50,6 @@ type Config struct {
 	// Profiling enables /debug/pprof for callers that are authorized for its paths; without
 	// Authenticate, for everyone.
 	Profiling bool
-	// Version is the master's version. Local says that it runs on a user's machine, without a hub.
-	Version string
-	Local   bool
 	// Limits are the connection limits; the zero value uses defaults.
 	Limits connlimit.Config
 	// Audit is called for each request, and for the start of each watch. It must not block. If it is nil,
@@ -60,43 +57,31 @@ type Config struct {
 	Audit func(audit.Event)
 }
 
-// Sessions holds the functions of session.Sessions that the API uses.
-type Sessions struct {
+// Sessions is what the API uses of session.Sessions.
+type Sessions interface {
 	// Await registers demand for a cluster and waits for a fresh report.
-	Await func(ctx context.Context, cluster string) (*session.Report, error)
+	Await(ctx context.Context, cluster string) (*session.Report, error)
 	// LastReport returns the last report, which may have expired. It does not register demand.
-	LastReport func(cluster string) (*session.Report, bool)
+	LastReport(cluster string) (*session.Report, bool)
 	// Status returns the status of a cluster's session. It does not register demand.
-	Status func(cluster string) session.Status
+	Status(cluster string) session.Status
 	// Watch registers demand for a cluster until release is called.
-	Watch func(ctx context.Context, cluster string) (release func())
+	Watch(ctx context.Context, cluster string) (release func(), err error)
 	// Current returns the status of a cluster and a channel for its next change. It does not register
-	// demand. ok is false if the cluster does not exist.
-	Current func(cluster string) (session.Current, bool)
+	// demand.
+	Current(cluster string) (session.Current, error)
 }
 
-// Registry holds the functions of the cluster registry that the API uses.
-type Registry struct {
+// Registry is what the API uses of the registry of clusters. Its errors are session.ErrNotFound, or wrap
+// session.ErrRegistryUnavailable: then it is not known which clusters exist.
+type Registry interface {
 	// Resolve returns the name of the cluster with a name or cluster IP.
-	Resolve func(nameOrIP string) (cluster string, ok bool)
+	Resolve(nameOrIP string) (cluster string, err error)
 	// List returns all registered clusters, sorted by name.
-	List func() []Registered
-	// LastKnown returns what another master stored about a cluster that has not reported to this
+	List() ([]session.Registered, error)
+	// StoredStatus returns what another master stored about a cluster that has not reported to this
 	// one yet.
-	LastKnown func(cluster string) (LastKnown, bool)
-}
-
-// Registered is one registered cluster.
-type Registered struct {
-	Name       string
-	ClusterIPs []string
-	Suspended  bool
-}
-
-// LastKnown is the last stored knowledge about a cluster.
-type LastKnown struct {
-	session.LastKnown
-	KubernetesVersion string
+	StoredStatus(cluster string) (session.StoredStatus, error)
 }
 
 // API is the HTTP handler of a master. Create it with New.

@@ -16,6 +16,7 @@ import (
 
 	"rollcall.dev/rollcall/master/audit"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/sessiontest"
 )
 
 // auditLog collects the events of a test.
@@ -138,12 +139,12 @@ func TestAuditNamesTheForwardedAddress(t *testing.T) {
 func TestAuditNamesTheRequestThatStartsASession(t *testing.T) {
 	f := shop(t)
 	waked := false
-	f.await = func(ctx context.Context, cluster string) (*session.Report, error) {
+	f.AwaitFunc = func(ctx context.Context, cluster string) (*session.Report, error) {
 		if !waked {
 			auditOf(ctx).startedSession(cluster)
 			waked = true
 		}
-		return f.values[cluster], nil
+		return f.Reports[cluster], nil
 	}
 	log := &auditLog{}
 	api := f.api(func(c *Config) { c.Audit = log.write })
@@ -208,10 +209,7 @@ func TestAuditOfAWatch(t *testing.T) {
 func TestAuditOfAWatchOfTheList(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api, log := audited(t, func(c *Config) {
-			c.Sessions.Watch = func(ctx context.Context, cluster string) func() {
-				auditOf(ctx).startedSession(cluster)
-				return func() {}
-			}
+			c.Sessions.(*sessiontest.Sessions).WatchFunc = func(ctx context.Context, cluster string) { auditOf(ctx).startedSession(cluster) }
 		})
 		watching(t, api, "/api/v1/clusters?watch=true&demand=prod-eu", func(r *http.Request) { r.Header.Set("Authorization", "Bearer jane") })
 		log.want(t, "start",

@@ -30,12 +30,12 @@ func fixture(b *testing.B, pods int) *fake {
 	w := statetest.New(1, 1+pods/30, pods)
 	w.Sample(1_795_000_000)
 	now := time.Now()
-	v := f.values["prod-eu"]
-	f.values["prod-eu"] = &session.Report{
+	v := f.Reports["prod-eu"]
+	f.Reports["prod-eu"] = &session.Report{
 		Cluster: "prod-eu", UID: v.UID, Term: 1, LazyState: wire.NewLazyState(w.State), Summary: state.Summarize(w.State, now), ObservedAt: now,
 		ReceivedAt: now, TTL: time.Hour, ExpiresAt: now.Add(time.Hour), Session: v.Session,
 	}
-	f.observed["prod-eu"] = reporting
+	f.Statuses["prod-eu"] = reporting
 	return f
 }
 
@@ -294,7 +294,7 @@ func BenchmarkDeliveries(b *testing.B) {
 // reportIn makes the fixture's cluster report one object.
 func (f *fake) reportIn(b *testing.B, o state.Object) {
 	b.Helper()
-	before := f.values["prod-eu"]
+	before := f.Reports["prod-eu"]
 	s := stateOf(b, before)
 	next, err := state.Apply(s, state.Delta{Epoch: s.Epoch, From: s.Seq, To: s.Seq + 1, Upserts: []state.Entry{{Seq: s.Seq + 1, Object: o}}})
 	if err != nil {
@@ -302,5 +302,5 @@ func (f *fake) reportIn(b *testing.B, o state.Object) {
 	}
 	v := *before
 	v.LazyState, v.ReceivedAt = wire.NewLazyState(next), time.Now()
-	f.change(func() { f.values["prod-eu"] = &v })
+	f.Change(func() { f.Reports["prod-eu"] = &v })
 }

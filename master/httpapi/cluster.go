@@ -97,8 +97,11 @@ func (a *API) await(ctx context.Context, cluster string, p params) (*session.Rep
 // arrive in time, it returns the report without it.
 func (a *API) awaitUsage(ctx context.Context, report *session.Report) *session.Report {
 	for usagePending(report) {
-		current, known := a.config.Sessions.Current(report.Cluster)
-		if next := current.Report; known && next != nil && next != report && next.Fresh(time.Now()) {
+		current, err := a.config.Sessions.Current(report.Cluster)
+		if err != nil {
+			return report
+		}
+		if next := current.Report; next != nil && next != report && next.Fresh(time.Now()) {
 			report = next
 			continue
 		}

@@ -102,7 +102,7 @@ func TestFreshnessHeaders(t *testing.T) {
 
 func TestStaleSectionIsInBodyAndHeader(t *testing.T) {
 	f := shop(t)
-	v := f.values["prod-eu"]
+	v := f.Reports["prod-eu"]
 	v.Sections[state.SectionPods] = state.Section{ObservedAt: v.ReceivedAt.Add(-time.Minute), Error: state.SectionError{Reason: "Disconnected"}}
 	w := get(f.api(nil), "/api/v1/clusters/prod-eu/pods")
 	if got := w.Header().Get("Rollcall-Stale"); got != "true" {
@@ -143,7 +143,7 @@ func TestWaitEndsAtTimeout(t *testing.T) {
 	}{{"", 10 * time.Second}, {"?timeout=250ms", 250 * time.Millisecond}, {"?timeout=1m", time.Minute}} {
 		synctest.Test(t, func(t *testing.T) {
 			f := shop(t)
-			delete(f.values, "prod-eu")
+			delete(f.Reports, "prod-eu")
 			begin := time.Now()
 			w := get(f.api(nil), "/api/v1/clusters/prod-eu"+tc.query)
 			if took := time.Since(begin); w.Code != http.StatusGatewayTimeout || took != tc.want {
@@ -156,7 +156,7 @@ func TestWaitEndsAtTimeout(t *testing.T) {
 func TestWaitEndsAtShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := shop(t)
-		delete(f.values, "prod-eu")
+		delete(f.Reports, "prod-eu")
 		api := f.api(nil)
 		go func() {
 			<-time.After(time.Second)
@@ -173,7 +173,7 @@ func TestWaitEndsAtShutdown(t *testing.T) {
 func TestDisconnectedClientGetsNoResponse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := shop(t)
-		delete(f.values, "prod-eu")
+		delete(f.Reports, "prod-eu")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		api := f.api(nil)
@@ -203,17 +203,17 @@ func TestWaitForUsage(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := shop(t)
-			without := *f.values["prod-eu"]
+			without := *f.Reports["prod-eu"]
 			bare := *stateOf(t, &without)
 			bare.Usage, bare.Sections[state.SectionUsage] = nil, state.Section{Error: tc.first}
 			without.LazyState = wire.NewLazyState(&bare)
 			begin := time.Now()
-			with := f.values["prod-eu"]
-			f.values["prod-eu"] = &without
+			with := f.Reports["prod-eu"]
+			f.Reports["prod-eu"] = &without
 			if tc.after > 0 {
 				go func() {
 					<-time.After(tc.after)
-					f.change(func() { f.values["prod-eu"] = with })
+					f.Change(func() { f.Reports["prod-eu"] = with })
 				}()
 			}
 			w := get(f.api(nil), "/api/v1/clusters/prod-eu/nodes"+tc.query)
@@ -229,14 +229,14 @@ func TestWaitForUsage(t *testing.T) {
 func TestReportThatExpiresDuringWaitForUsageIsNotReturned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := shop(t)
-		pending := *f.values["prod-eu"]
+		pending := *f.Reports["prod-eu"]
 		bare := *stateOf(t, &pending)
 		bare.Usage, bare.Sections[state.SectionUsage] = nil, state.Section{Error: state.SectionError{Reason: "Pending"}}
 		pending.LazyState = wire.NewLazyState(&bare)
-		f.values["prod-eu"] = &pending
+		f.Reports["prod-eu"] = &pending
 		go func() { // the session breaks
 			<-time.After(time.Second)
-			f.change(func() { delete(f.values, "prod-eu") })
+			f.Change(func() { delete(f.Reports, "prod-eu") })
 		}()
 		timeout := pending.TTL + 5*time.Second
 		if w := get(f.api(nil), fmt.Sprintf("%s?wait=usage&timeout=%s", eu1, timeout)); w.Code != http.StatusGatewayTimeout {

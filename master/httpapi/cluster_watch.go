@@ -41,11 +41,14 @@ type clusterWatch struct {
 }
 
 // newClusterWatch starts a watch. It registers demand until close. It does not read the state yet.
-func (a *API) newClusterWatch(ctx context.Context, cluster string, scope view.Scope, f view.Framing, bookmarks bool) *clusterWatch {
-	d := &clusterWatch{sessions: a.config.Sessions, cluster: cluster, scope: scope, framing: f, bookmarks: bookmarks}
+func (a *API) newClusterWatch(ctx context.Context, cluster string, scope view.Scope, f view.Framing, bookmarks bool) (*clusterWatch, error) {
+	release, err := a.config.Sessions.Watch(ctx, cluster)
+	if err != nil {
+		return nil, registryError(cluster, err)
+	}
+	d := &clusterWatch{sessions: a.config.Sessions, cluster: cluster, scope: scope, framing: f, bookmarks: bookmarks, release: release}
 	d.log, d.stopWatch = a.config.Documents.Watch(cluster)
-	d.release = a.config.Sessions.Watch(ctx, cluster)
-	return d
+	return d, nil
 }
 
 func (d *clusterWatch) close() {
@@ -56,10 +59,10 @@ func (d *clusterWatch) close() {
 // refresh updates the log and returns the current view, which is nil if there has never been a
 // report.
 func (d *clusterWatch) refresh() (*view.ClusterView, error) {
-	known := true
+	var unknown error
 	m, until, err := d.log.Refresh(time.Now(), func(held *view.ClusterView) (*view.Report, view.ConnStatus, view.ValidUntil) {
 		var current session.Current
-		if current, known = d.sessions.Current(d.cluster); !known {
+		if current, unknown = d.sessions.Current(d.cluster); unknown != nil {
 			return nil, view.ConnStatus{Stale: true}, view.ValidUntil{}
 		}
 		// The time is taken here, under the log's lock: taken earlier, a report could be seen to expire and
@@ -73,8 +76,8 @@ func (d *clusterWatch) refresh() (*view.ClusterView, error) {
 		return r, s, until
 	})
 	d.changed, d.refreshAt = until.Changed, until.Time
-	if !known {
-		return nil, unknownCluster(d.cluster)
+	if unknown != nil {
+		return nil, registryError(d.cluster, unknown)
 	}
 	return m, err
 }

@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -48,7 +50,9 @@ func (a *API) clusters(w http.ResponseWriter, r *http.Request) error {
 	}
 	// The version is taken before the clusters are read. A watch from it may repeat changes that the
 	// list already contains, but never misses one.
-	a.clusterList.Refresh(time.Now(), a.listAll)
+	if _, _, err := a.clusterList.Refresh(time.Now(), a.listAll); err != nil {
+		return err
+	}
 	values, p, table, invalid := parseParams(r.URL.RawQuery, listParameters, listWatchParameters)
 	if invalid == nil {
 		invalid = rejectUnknown(values, table)
@@ -67,35 +71,49 @@ func (a *API) clusters(w http.ResponseWriter, r *http.Request) error {
 }
 
 // listAll returns all registered clusters, as the list shows them.
-func (a *API) listAll() []httpv1.Cluster { return a.toClusters(a.config.Registry.List()) }
+func (a *API) listAll() ([]httpv1.Cluster, error) {
+	registered, err := a.config.Registry.List()
+	if err != nil {
+		return nil, err
+	}
+	return a.toClusters(registered)
+}
 
-func (a *API) toClusters(registered []Registered) []httpv1.Cluster {
+func (a *API) toClusters(registered []session.Registered) ([]httpv1.Cluster, error) {
 	now := time.Now()
 	list := make([]httpv1.Cluster, len(registered))
 	for i, r := range registered {
 		report, _ := a.config.Sessions.LastReport(r.Name)
-		list[i] = toCluster(r, a.status(r.Name), report, now)
+		status, err := a.status(r.Name)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = toCluster(r, status, report, now)
 	}
-	return list
+	return list, nil
 }
 
 // status returns the status of a cluster. If it has not reported to this master yet, the summary
 // that another master stored is filled in.
-func (a *API) status(cluster string) session.Status {
+func (a *API) status(cluster string) (session.Status, error) {
 	status := a.config.Sessions.Status(cluster)
 	if status.Summary != nil {
-		return status
+		return status, nil
 	}
-	if last, ok := a.config.Registry.LastKnown(cluster); ok {
+	last, err := a.config.Registry.StoredStatus(cluster)
+	switch {
+	case err == nil:
 		status.Summary, status.ObservedAt = last.Summary, last.ObservedAt
 		status.KubernetesVersion = cmp.Or(status.KubernetesVersion, last.KubernetesVersion)
+	case !errors.Is(err, session.ErrNotFound):
+		return session.Status{}, fmt.Errorf("read the stored status of %s: %w", cluster, err)
 	}
-	return status
+	return status, nil
 }
 
 // toCluster returns a cluster as the list shows it: with the last report, which may be old, or
 // otherwise with the last summary that was requested on its own.
-func toCluster(registered Registered, status session.Status, last *session.Report, now time.Time) httpv1.Cluster {
+func toCluster(registered session.Registered, status session.Status, last *session.Report, now time.Time) httpv1.Cluster {
 	c := httpv1.Cluster{
 		Name: registered.Name, ClusterIPs: registered.ClusterIPs, Suspended: registered.Suspended,
 		UID: status.UID, KubernetesVersion: status.KubernetesVersion, AgentVersion: status.AgentVersion,

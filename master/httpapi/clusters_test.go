@@ -51,18 +51,18 @@ func TestListShowsLastKnownStatusWithoutDemand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		f := shop(t)
-		f.clusters = append(f.clusters, Registered{Name: "idle"}, Registered{Name: "new"})
-		f.values["v1.24.lab"] = newReport(t, "v1.24.lab", start.Add(-time.Minute))
-		f.values["idle"] = newReport(t, "idle", start.Add(-time.Hour))
-		f.values["idle"].LazyState = nil // let go by now
-		f.clusters = append(f.clusters, Registered{Name: "left"})
-		f.values["left"] = newReport(t, "left", start.Add(-time.Hour))
-		f.values["left"].LazyState = nil
-		f.observed["v1.24.lab"] = session.Status{Session: session.Info{Phase: session.Backoff}, Ready: state.False, Reason: dial.DialFailed, Message: "connection refused", LastKnown: session.LastKnown{ObservedAt: start.Add(-2 * time.Minute), Summary: &state.Summary{}}}
-		f.observed["idle"] = session.Status{Session: session.Info{Phase: session.Idle}, LastKnown: session.LastKnown{ObservedAt: start.Add(-5 * time.Minute), Summary: &state.Summary{Nodes: state.NodeCounts{Total: 9}}}}
-		f.clusters = append(f.clusters, Registered{Name: "another master's", Suspended: true})
-		f.left = map[string]LastKnown{"another master's": {LastKnown: session.LastKnown{Summary: &state.Summary{Nodes: state.NodeCounts{Total: 5}}, ObservedAt: start.Add(-time.Hour)}, KubernetesVersion: "v1.35.0"}}
-		f.observed["new"] = session.Status{Session: session.Info{Phase: session.Connecting}, Reason: session.AwaitingFirstContact}
+		f.Registered = append(f.Registered, session.Registered{Name: "idle"}, session.Registered{Name: "new"})
+		f.Reports["v1.24.lab"] = newReport(t, "v1.24.lab", start.Add(-time.Minute))
+		f.Reports["idle"] = newReport(t, "idle", start.Add(-time.Hour))
+		f.Reports["idle"].LazyState = nil // let go by now
+		f.Registered = append(f.Registered, session.Registered{Name: "left"})
+		f.Reports["left"] = newReport(t, "left", start.Add(-time.Hour))
+		f.Reports["left"].LazyState = nil
+		f.Statuses["v1.24.lab"] = session.Status{Session: session.Info{Phase: session.Backoff}, Ready: state.False, Reason: dial.DialFailed, Message: "connection refused", LastKnown: session.LastKnown{ObservedAt: start.Add(-2 * time.Minute), Summary: &state.Summary{}}}
+		f.Statuses["idle"] = session.Status{Session: session.Info{Phase: session.Idle}, LastKnown: session.LastKnown{ObservedAt: start.Add(-5 * time.Minute), Summary: &state.Summary{Nodes: state.NodeCounts{Total: 9}}}}
+		f.Registered = append(f.Registered, session.Registered{Name: "another master's", Suspended: true})
+		f.Stored = map[string]session.StoredStatus{"another master's": {LastKnown: session.LastKnown{Summary: &state.Summary{Nodes: state.NodeCounts{Total: 5}}, ObservedAt: start.Add(-time.Hour)}, KubernetesVersion: "v1.35.0"}}
+		f.Statuses["new"] = session.Status{Session: session.Info{Phase: session.Connecting}, Reason: session.AwaitingFirstContact}
 
 		clusters := list(t, f.api(nil))
 		for _, tc := range []struct {
@@ -97,15 +97,15 @@ func TestListShowsLastKnownStatusWithoutDemand(t *testing.T) {
 		if got := strings.Join(clusters["prod-eu"].ClusterIPs, " "); got != "203.0.113.7 2001:db8::7" {
 			t.Errorf("prod-eu: got clusterIPs %s, want both addresses", got)
 		}
-		if len(f.awaited) > 0 {
-			t.Errorf("got demand for %v by the list, want none", f.awaited)
+		if len(f.Demanded) > 0 {
+			t.Errorf("got demand for %v by the list, want none", f.Demanded)
 		}
 	})
 }
 
 func TestEmptyRegistryReturnsEmptyList(t *testing.T) {
 	f := shop(t)
-	f.clusters = nil
+	f.Registered = nil
 	if w := get(f.api(nil), "/api/v1/clusters"); w.Code != http.StatusOK || !strings.HasSuffix(w.Body.String(), ",\"clusters\":[]}\n") {
 		t.Errorf("got %d %s, want 200 and an empty list", w.Code, w.Body)
 	}
@@ -119,9 +119,9 @@ func TestCertificateDetailsAreNotExposed(t *testing.T) {
 		dial.TLSInvalid:         "the pin 5ec2e7 is not 64 hex digits",
 	} {
 		f := shop(t)
-		f.observed["prod-eu"] = session.Status{Session: session.Info{Phase: session.Backoff}, Ready: state.False, Reason: reason, Message: words}
-		f.failures["prod-eu"] = &session.UnreachableError{Reason: reason, Err: errors.New(words)}
-		delete(f.values, "prod-eu")
+		f.Statuses["prod-eu"] = session.Status{Session: session.Info{Phase: session.Backoff}, Ready: state.False, Reason: reason, Message: words}
+		f.Failures["prod-eu"] = &session.UnreachableError{Reason: reason, Err: errors.New(words)}
+		delete(f.Reports, "prod-eu")
 		api := f.api(nil)
 		for _, path := range []string{"/api/v1/clusters", "/api/v1/clusters/prod-eu", "/api/v1/clusters/prod-eu?watch=true"} {
 			if body := get(api, path).Body.String(); strings.Contains(body, "5ec2e7") || !strings.Contains(body, string(reason)) {

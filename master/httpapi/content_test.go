@@ -55,9 +55,9 @@ func TestSummaryThatAgedIsSentAgain(t *testing.T) {
 	f := shop(t)
 	api := f.api(nil)
 	tag := get(api, eu1).Header().Get("ETag")
-	v := *f.values["prod-eu"]
+	v := *f.Reports["prod-eu"]
 	v.ReceivedAt, v.Summary.Healthy = v.ReceivedAt.Add(time.Second), false
-	f.values["prod-eu"] = &v
+	f.Reports["prod-eu"] = &v
 	for range 2 {
 		if w := do(api, newRequest(eu1, "If-None-Match", tag)); w.Code != 200 {
 			t.Errorf("got %d, want 200 with the new summary", w.Code)

@@ -20,6 +20,9 @@ var errDraining = errors.New("the master is shutting down")
 // authorizerRetryAfter is the Retry-After of ErrAuthorizerUnavailable.
 const authorizerRetryAfter = 2 * time.Second
 
+// registryRetryAfter is the Retry-After of session.ErrRegistryUnavailable.
+const registryRetryAfter = 2 * time.Second
+
 // tooManyRetryAfter is the Retry-After of ErrTooManyRequests.
 const tooManyRetryAfter = time.Second
 
@@ -68,10 +71,27 @@ func problemOf(err error) *httpv1.Problem {
 		return &httpv1.Problem{Status: http.StatusTooManyRequests, Reason: ReasonTooManyRequests, Detail: err.Error(), RetryAfter: tooManyRetryAfter}
 	case errors.Is(err, ErrAuthorizerUnavailable):
 		return &httpv1.Problem{Status: http.StatusServiceUnavailable, Reason: ReasonAuthorizerUnavailable, Detail: err.Error(), RetryAfter: authorizerRetryAfter}
+	case errors.Is(err, session.ErrRegistryUnavailable):
+		return registryProblem(err)
 	case errors.Is(err, errDraining), errors.Is(err, session.ErrStopping):
 		return &httpv1.Problem{Status: http.StatusServiceUnavailable, Reason: ReasonShuttingDown, Detail: "this master is shutting down; retry", RetryAfter: time.Second}
 	}
 	return &httpv1.Problem{Status: http.StatusInternalServerError, Reason: ReasonInternal, Detail: "internal error; see the master's log"}
+}
+
+// registryError returns the error response for an error of the registry.
+func registryError(cluster string, err error) error {
+	if errors.Is(err, session.ErrNotFound) {
+		return unknownCluster(cluster)
+	}
+	return err
+}
+
+func registryProblem(err error) *httpv1.Problem {
+	return &httpv1.Problem{
+		Status: http.StatusServiceUnavailable, Reason: ReasonRegistryUnavailable, RetryAfter: registryRetryAfter,
+		Detail: err.Error() + "; retry, and if this persists, check this master's log and the hub's API server",
+	}
 }
 
 // awaitProblem returns the error response for a cluster that has no report to return.
@@ -81,6 +101,8 @@ func (a *API) awaitProblem(cluster string, timeout time.Duration, err error) err
 	switch {
 	case errors.Is(err, session.ErrNotFound):
 		return unknownCluster(cluster)
+	case errors.Is(err, session.ErrRegistryUnavailable):
+		return registryProblem(err)
 	case errors.Is(err, session.ErrSuspended):
 		return &httpv1.Problem{
 			Status: http.StatusConflict, Reason: ReasonSuspended, Cluster: cluster,
@@ -96,7 +118,11 @@ func (a *API) awaitProblem(cluster string, timeout time.Duration, err error) err
 
 // lastKnown returns the last known summary of a cluster, from this master or an earlier one.
 func (a *API) lastKnown(cluster string, k session.LastKnown) session.LastKnown {
-	if last, ok := a.config.Registry.LastKnown(cluster); ok && k.Summary == nil {
+	if k.Summary != nil {
+		return k
+	}
+	// Without a stored status, and if it cannot be read, the response has no summary.
+	if last, err := a.config.Registry.StoredStatus(cluster); err == nil {
 		return last.LastKnown
 	}
 	return k

@@ -78,7 +78,7 @@ func runExample(t *testing.T, command []string, caVariable string) {
 		}
 	}
 	waitFor(t, lines, "ADDED", "n3")
-	f.change(func() { f.clusters = f.clusters[1:] })
+	f.Change(func() { f.Registered = f.Registered[1:] })
 	waitFor(t, lines, "ERROR")
 }
 

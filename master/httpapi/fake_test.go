@@ -2,13 +2,10 @@ package httpapi
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,132 +14,14 @@ import (
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/sessiontest"
 	"rollcall.dev/rollcall/master/view"
 )
 
-// fake implements the sessions and the registry of a test. A request for a cluster without a report
-// waits until its context is done.
+// fake has the sessions and the registry of a test.
 type fake struct {
-	clusters []Registered
-	byIP     map[string]string
-	values   map[string]*session.Report
-	failures map[string]error
-	observed map[string]session.Status
-	left     map[string]LastKnown
-	await    func(ctx context.Context, cluster string) (*session.Report, error)
-
-	awaited []string
-	looked  []string
+	sessiontest.Sessions
 	metrics *prometheus.Registry
-
-	mu      sync.Mutex
-	news    chan struct{}
-	watches map[string]int
-}
-
-// change changes the state and notifies all watchers.
-func (f *fake) change(change func()) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	change()
-	if f.news != nil {
-		close(f.news)
-		f.news = nil
-	}
-}
-
-func (f *fake) Watch(_ context.Context, cluster string) func() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.watches == nil {
-		f.watches = map[string]int{}
-	}
-	f.watches[cluster]++
-	return func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.watches[cluster]--
-	}
-}
-
-func (f *fake) watching(cluster string) int {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.watches[cluster]
-}
-
-func (f *fake) Current(cluster string) (session.Current, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.looked = append(f.looked, cluster)
-	for _, c := range f.clusters {
-		if c.Name == cluster {
-			if f.news == nil {
-				f.news = make(chan struct{})
-			}
-			return session.Current{Report: f.values[cluster], Status: f.observed[cluster], Suspended: c.Suspended, Changed: f.news}, true
-		}
-	}
-	return session.Current{}, false
-}
-
-func (f *fake) Await(ctx context.Context, cluster string) (*session.Report, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.awaited = append(f.awaited, cluster)
-	if f.await != nil {
-		f.mu.Unlock()
-		defer f.mu.Lock()
-		return f.await(ctx, cluster)
-	}
-	if err := f.failures[cluster]; err != nil {
-		return nil, err
-	}
-	if v := f.values[cluster]; v != nil {
-		return v, nil
-	}
-	f.mu.Unlock()
-	<-ctx.Done()
-	f.mu.Lock()
-	return nil, &session.NoReportError{Phase: session.Connecting, Err: ctx.Err()}
-}
-
-func (f *fake) LastReport(cluster string) (*session.Report, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	v, ok := f.values[cluster]
-	return v, ok
-}
-
-func (f *fake) Status(cluster string) session.Status {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.observed[cluster]
-}
-
-func (f *fake) Resolve(nameOrIP string) (string, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if name, ok := f.byIP[nameOrIP]; ok {
-		return name, true
-	}
-	for _, c := range f.clusters {
-		if c.Name == nameOrIP {
-			return c.Name, true
-		}
-	}
-	return "", false
-}
-
-func (f *fake) LastKnown(cluster string) (LastKnown, bool) {
-	last, ok := f.left[cluster]
-	return last, ok
-}
-
-func (f *fake) List() []Registered {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Clone(f.clusters)
 }
 
 // api returns an API that uses the fake. change modifies its Config and may be nil.
@@ -150,8 +29,7 @@ func (f *fake) api(change func(*Config)) *API {
 	registry := prometheus.NewPedanticRegistry()
 	f.metrics = registry
 	c := Config{
-		Sessions:  Sessions{Await: f.Await, LastReport: f.LastReport, Status: f.Status, Watch: f.Watch, Current: f.Current},
-		Registry:  Registry{Resolve: f.Resolve, List: f.List, LastKnown: f.LastKnown},
+		Sessions: &f.Sessions, Registry: &f.Sessions,
 		Documents: view.NewDocumentCache(1 << 20),
 		Gatherer:  registry, Metrics: registry,
 		Log: slog.New(slog.DiscardHandler),
@@ -177,13 +55,11 @@ func (f *fake) metric(t *testing.T, name string) (string, error) {
 // shop returns a fake with the clusters prod-eu and v1.24.lab, which have just reported.
 func shop(t testing.TB) *fake {
 	t.Helper()
-	return &fake{
-		clusters: []Registered{{Name: "prod-eu", ClusterIPs: []string{"203.0.113.7", "2001:db8::7"}}, {Name: "v1.24.lab"}},
-		byIP:     map[string]string{"203.0.113.7": "prod-eu", "2001:db8::7": "prod-eu"},
-		values:   map[string]*session.Report{"prod-eu": newReport(t, "prod-eu", time.Now()), "v1.24.lab": newReport(t, "v1.24.lab", time.Now())},
-		failures: map[string]error{},
-		observed: map[string]session.Status{},
-	}
+	return &fake{Sessions: sessiontest.Sessions{
+		Registered: []session.Registered{{Name: "prod-eu", ClusterIPs: []string{"203.0.113.7", "2001:db8::7"}}, {Name: "v1.24.lab"}},
+		Reports:    map[string]*session.Report{"prod-eu": newReport(t, "prod-eu", time.Now()), "v1.24.lab": newReport(t, "v1.24.lab", time.Now())},
+		Failures:   map[string]error{}, Statuses: map[string]session.Status{},
+	}}
 }
 
 // newReport returns a report of a cluster with a node, a pod, a container and a port.

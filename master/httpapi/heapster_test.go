@@ -17,7 +17,7 @@ import (
 func shopWithHistory(t *testing.T) (*fake, func(*Config)) {
 	t.Helper()
 	f := shop(t)
-	v := f.values["prod-eu"]
+	v := f.Reports["prod-eu"]
 	h := history.New(history.Config{Window: time.Minute * 15})
 	for i, cpu := range []int64{10, 30} {
 		received := v.ReceivedAt.Add(time.Duration(i-1) * 15 * time.Second)
@@ -48,8 +48,8 @@ func TestHeapsterPaths(t *testing.T) {
 			t.Errorf("%s: got Content-Type %s, want application/json", path, got)
 		}
 	}
-	if len(f.awaited) != 4 {
-		t.Errorf("got demand %d times, want 4", len(f.awaited))
+	if len(f.Demanded) != 4 {
+		t.Errorf("got demand %d times, want 4", len(f.Demanded))
 	}
 	for path, want := range map[string]string{
 		"model/nodes/":         `["n1"]`,
@@ -61,8 +61,8 @@ func TestHeapsterPaths(t *testing.T) {
 			t.Errorf("%s: %d %s, want %s…", path, w.Code, w.Body, want)
 		}
 	}
-	if f.awaited = nil; get(api, "/heapster/prod-eu/api/v1/metric-export-schema").Code != http.StatusOK || len(f.awaited) != 0 {
-		t.Errorf("got demand for %v by the schema, want 200 and none", f.awaited)
+	if f.Demanded = nil; get(api, "/heapster/prod-eu/api/v1/metric-export-schema").Code != http.StatusOK || len(f.Demanded) != 0 {
+		t.Errorf("got demand for %v by the schema, want 200 and none", f.Demanded)
 	}
 }
 
@@ -85,8 +85,8 @@ func TestHeapsterErrorsAreAsInHeapster(t *testing.T) {
 			t.Errorf("%s: got %d %s, want %d with %q", tc.path, w.Code, w.Body, tc.status, tc.words)
 		}
 	}
-	if len(f.awaited) != 0 {
-		t.Errorf("got demand for %v by rejected requests, want none", f.awaited)
+	if len(f.Demanded) != 0 {
+		t.Errorf("got demand for %v by rejected requests, want none", f.Demanded)
 	}
 	w := get(api, "/heapster/prod-eu/api/v1/model/metrics/network/rx")
 	if want := `299 rollcall "unknown metric`; w.Code != http.StatusOK || !strings.HasPrefix(w.Header().Get("Warning"), want) {
@@ -115,7 +115,7 @@ func TestHeapsterRequiresAccessToDetails(t *testing.T) {
 		}
 	}
 	want := Access{Verb: "get", Details: true, Cluster: "prod-eu"}
-	if len(reviewed) != 3 || reviewed[0] != want || len(f.awaited) != 0 {
-		t.Errorf("got reviews %+v, want %+v (demand for %v)", reviewed, want, f.awaited)
+	if len(reviewed) != 3 || reviewed[0] != want || len(f.Demanded) != 0 {
+		t.Errorf("got reviews %+v, want %+v (demand for %v)", reviewed, want, f.Demanded)
 	}
 }

@@ -32,12 +32,12 @@ func onlyEU(*http.Request) (Authorizer, error) {
 func changeHiddenClusters(t *testing.T, f *fake) {
 	t.Helper()
 	for i := range 3 {
-		f.change(func() { f.clusters = append(f.clusters, Registered{Name: fmt.Sprint("hidden", i)}) })
+		f.Change(func() { f.Registered = append(f.Registered, session.Registered{Name: fmt.Sprint("hidden", i)}) })
 		f.report(t, "v1.24.lab", nil, node(fmt.Sprint("n", i), state.False))
 		f.observe("v1.24.lab", session.Status{Session: session.Info{Phase: session.Backoff}, Message: fmt.Sprint("refused ", i)})
 		<-time.After(1100 * time.Millisecond)
 	}
-	f.change(func() { f.clusters = f.clusters[:len(f.clusters)-1] })
+	f.Change(func() { f.Registered = f.Registered[:len(f.Registered)-1] })
 	<-time.After(1100 * time.Millisecond)
 }
 
@@ -45,7 +45,7 @@ func changeHiddenClusters(t *testing.T, f *fake) {
 func TestHiddenClustersDoNotAffectTheList(t *testing.T) {
 	for _, query := range []string{"", "?limit=1", "?q=prod"} {
 		bubble(t, func(t *testing.T, f *fake) {
-			f.clusters = append(f.clusters[:1:1], Registered{Name: "a-hidden-one"}, f.clusters[1])
+			f.Registered = append(f.Registered[:1:1], session.Registered{Name: "a-hidden-one"}, f.Registered[1])
 			api := f.api(func(c *Config) { c.Authenticate = onlyEU })
 			// A caller who sees all clusters makes the API record every change.
 			watching(t, api, listPath, nil)
@@ -151,13 +151,7 @@ func TestResumeWithPartialVisibility(t *testing.T) {
 
 // calls returns the clusters other than prod-eu for which the API called the sessions.
 func (f *fake) calls() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	all := slices.Concat(f.awaited, f.looked)
-	for cluster := range f.watches {
-		all = append(all, cluster)
-	}
-	return slices.DeleteFunc(all, func(cluster string) bool { return cluster == "prod-eu" })
+	return slices.DeleteFunc(f.Touched(), func(cluster string) bool { return cluster == "prod-eu" })
 }
 
 // TestHiddenAndUnknownClusterGetTheSameResponse compares status, headers and body of all routes of
@@ -198,13 +192,18 @@ func TestHiddenAndUnknownClusterGetTheSameResponse(t *testing.T) {
 			c.Ready = []Check{{"registry", func() error { return fmt.Errorf("not read") }}}
 		},
 	}
+	const unread = "the registry cannot be read"
+	states[unread] = func(*Config) {}
 	for wrong, change := range states {
 		for kind, edit := range requests {
 			for _, path := range paths {
 				answer := func(cluster, address string) string {
 					f := shop(t)
-					f.byIP["203.0.113.9"] = "v1.24.lab"
-					f.failures["v1.24.lab"] = &session.UnreachableError{Reason: dial.DialFailed, Err: fmt.Errorf("refused"), RetryAfter: time.Minute}
+					f.Registered[1].ClusterIPs = []string{"203.0.113.9"}
+					f.Failures["v1.24.lab"] = &session.UnreachableError{Reason: dial.DialFailed, Err: fmt.Errorf("refused"), RetryAfter: time.Minute}
+					if wrong == unread {
+						f.RegistryCause = errUnread
+					}
 					api := f.api(func(c *Config) {
 						c.Authenticate = onlyEU
 						change(c)

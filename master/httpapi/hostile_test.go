@@ -57,8 +57,8 @@ func TestHostileRequestsGetProblems(t *testing.T) {
 		if w.Body.Len() > 1024 {
 			t.Errorf("%.80s: got a response of %d bytes, want at most 1024", tc.target, w.Body.Len())
 		}
-		if len(f.awaited) > 0 {
-			t.Errorf("%.80s: got demand for %v, want none", tc.target, f.awaited)
+		if len(f.Demanded) > 0 {
+			t.Errorf("%.80s: got demand for %v, want none", tc.target, f.Demanded)
 		}
 	}
 }

@@ -56,8 +56,8 @@ func TestDNSRebindingIsRejected(t *testing.T) {
 			}
 		}
 	}
-	if len(f.awaited) > 0 {
-		t.Errorf("got demand for %v by rejected requests, want none", f.awaited)
+	if len(f.Demanded) > 0 {
+		t.Errorf("got demand for %v by rejected requests, want none", f.Demanded)
 	}
 	r := httptest.NewRequest(http.MethodGet, "/api/v1/clusters/prod-eu", nil)
 	r.Host = "127.0.0.1:8443"

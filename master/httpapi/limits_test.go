@@ -305,7 +305,7 @@ func TestStalledReaderIsDisconnected(t *testing.T) {
 		}
 		<-time.After(streamWriteTimeout)
 		synctest.Wait()
-		if n := f.watching("prod-eu"); n != 0 {
+		if n := f.Watching("prod-eu"); n != 0 {
 			t.Errorf("%d watches register demand after the reader stalled, want 0", n)
 		}
 	})
@@ -366,8 +366,8 @@ func TestStalledReadersDoNotDelayOthers(t *testing.T) {
 			t.Errorf("got a delay of %s of the fast reader, want none", waited)
 		}
 		all.Wait()
-		if took := time.Since(begin); took > streamWriteTimeout || f.watching("prod-eu") != 1 {
-			t.Errorf("after %s %d watches are left, want only the fast one after %s", took, f.watching("prod-eu"), streamWriteTimeout)
+		if took := time.Since(begin); took > streamWriteTimeout || f.Watching("prod-eu") != 1 {
+			t.Errorf("after %s %d watches are left, want only the fast one after %s", took, f.Watching("prod-eu"), streamWriteTimeout)
 		}
 	})
 }

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"slices"
 	"time"
 
+	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -30,7 +30,11 @@ func (a *API) list(w http.ResponseWriter, r *http.Request, authorize Authorizer,
 		return listErr
 	}
 	version := a.clusterList.Version()
-	body, err := view.EncodeClusters(a.listAll(), version, p.list.words, p.list.from, p.list.limit)
+	clusters, err := a.listAll()
+	if err != nil {
+		return err
+	}
+	body, err := view.EncodeClusters(clusters, version, p.list.words, p.list.from, p.list.limit)
 	if err != nil {
 		return err
 	}
@@ -47,7 +51,7 @@ type visibleListBuilder struct {
 	api       *API
 	authorize Authorizer
 	// pending holds the clusters that have not been reviewed yet.
-	pending []Registered
+	pending []session.Registered
 	// visible holds the clusters that the caller may see, among those reviewed.
 	visible  map[string]bool
 	versions *view.Versions
@@ -65,7 +69,11 @@ func (l *visibleListBuilder) addNext(ctx context.Context) error {
 	for _, c := range some {
 		l.visible[c.Name] = true
 	}
-	for _, c := range l.api.toClusters(some) {
+	clusters, err := l.api.toClusters(some)
+	if err != nil {
+		return err
+	}
+	for _, c := range clusters {
 		if err := l.page.Add(c); err != nil {
 			return err
 		}
@@ -79,8 +87,12 @@ func (l *visibleListBuilder) version() string { return l.versions.Of(l.visible) 
 // whatever the page contains: the version covers all clusters that the caller may see, and neither
 // words nor limit change the number of reviews.
 func (a *API) listVisible(w http.ResponseWriter, r *http.Request, authorize Authorizer, p *params, listErr error) error {
+	registered, err := a.config.Registry.List()
+	if err != nil {
+		return err
+	}
 	l := &visibleListBuilder{
-		api: a, authorize: authorize, versions: a.clusterList.Versions(), pending: slices.Clone(a.config.Registry.List()),
+		api: a, authorize: authorize, versions: a.clusterList.Versions(), pending: registered,
 		visible: map[string]bool{}, page: view.NewClusterPage(p.list.words, p.list.from, p.list.limit),
 	}
 	start := time.Now()

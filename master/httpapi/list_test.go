@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+
+	"rollcall.dev/rollcall/master/session"
 )
 
 // slowReviews authenticates a caller that may see some of many clusters. Each review takes some
@@ -41,7 +43,7 @@ func (m slowReviews) identify(*http.Request) (Authorizer, error) {
 // slowListAPI returns an API whose list takes three rounds of reviews.
 func slowListAPI(f *fake, m slowReviews) *API {
 	for i := range 3*maxParallelReviews - 2 {
-		f.clusters = append(f.clusters, Registered{Name: fmt.Sprintf("z%03d", i)})
+		f.Registered = append(f.Registered, session.Registered{Name: fmt.Sprintf("z%03d", i)})
 	}
 	return f.api(func(c *Config) { c.Authenticate = m.identify })
 }

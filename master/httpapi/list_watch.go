@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -78,7 +79,9 @@ func framingWithCluster(f view.Framing) view.Framing {
 
 // setStart finds the cursor from which the stream starts; see API.prepareStream for the results.
 func (l *listWatch) setStart(p *params, asEvent bool) (problem, err error) {
-	l.refresh(time.Now())
+	if err := l.refresh(time.Now()); err != nil {
+		return nil, err
+	}
 	switch {
 	case p.wantsInitial():
 		return nil, nil
@@ -94,8 +97,9 @@ func (l *listWatch) setStart(p *params, asEvent bool) (problem, err error) {
 	return nil, err
 }
 
-func (l *listWatch) refresh(now time.Time) {
-	l.nextRefresh, l.changed = l.api.clusterList.Refresh(now, l.api.listAll)
+func (l *listWatch) refresh(now time.Time) (err error) {
+	l.nextRefresh, l.changed, err = l.api.clusterList.Refresh(now, l.api.listAll)
+	return err
 }
 
 // filter returns the filter of the events.
@@ -106,8 +110,12 @@ func (l *listWatch) filter() view.ClusterFilter {
 // sendPending writes the events that the client does not have yet, and updates the registered
 // demand.
 func (l *listWatch) sendPending(s *stream, now time.Time) error {
-	l.refresh(now)
-	l.updateDemand(s.request.Context())
+	if err := l.refresh(now); err != nil {
+		return err
+	}
+	if err := l.updateDemand(s.request.Context()); err != nil {
+		return err
+	}
 	if !l.started {
 		events, cursor, err := l.api.clusterList.Initial(l.filter(), l.framing)
 		if err != nil {
@@ -137,13 +145,17 @@ func (l *listWatch) bookmark() ([]byte, error) {
 
 // updateDemand registers demand for the clusters that the client wants and may see, including new
 // ones, and ends it for others.
-func (l *listWatch) updateDemand(ctx context.Context) {
+func (l *listWatch) updateDemand(ctx context.Context) error {
 	if len(l.demand) == 0 && len(l.releases) == 0 {
-		return
+		return nil
+	}
+	registered, err := l.api.config.Registry.List()
+	if err != nil {
+		return err
 	}
 	wanted := map[string]bool{}
 	all := l.demand[allClusters]
-	for _, c := range l.api.config.Registry.List() {
+	for _, c := range registered {
 		if (all || l.demand[c.Name]) && (l.visible == nil || l.visible[c.Name]) {
 			wanted[c.Name] = true
 		}
@@ -156,10 +168,17 @@ func (l *listWatch) updateDemand(ctx context.Context) {
 	}
 	for name := range wanted {
 		if l.releases[name] == nil {
-			l.releases[name] = l.api.config.Sessions.Watch(ctx, name)
+			release, err := l.api.config.Sessions.Watch(ctx, name)
+			switch {
+			case err == nil:
+				l.releases[name] = release
+			case !errors.Is(err, session.ErrNotFound): // one that was removed just now has no demand
+				return err
+			}
 		}
 	}
 	auditOf(ctx).sessionsStarted()
+	return nil
 }
 
 func (l *listWatch) close() {
@@ -174,7 +193,11 @@ func (l *listWatch) checkDemand(demand map[string]bool) error {
 		if name == allClusters {
 			continue
 		}
-		if known, ok := l.api.config.Registry.Resolve(name); !ok || known != name || l.visible != nil && !l.visible[name] {
+		known, err := l.api.config.Registry.Resolve(name)
+		if err != nil && !errors.Is(err, session.ErrNotFound) {
+			return err
+		}
+		if err != nil || known != name || l.visible != nil && !l.visible[name] {
 			return unknownCluster(name)
 		}
 	}
@@ -199,7 +222,10 @@ func (l *listWatch) setDetails(ctx context.Context, s *stream, wanted []detailRe
 		if slices.ContainsFunc(s.details, func(d *clusterWatch) bool { return d.cluster == w.cluster }) {
 			continue
 		}
-		d := l.api.newClusterWatch(s.request.Context(), w.cluster, l.scope, l.framing, true)
+		d, err := l.api.newClusterWatch(s.request.Context(), w.cluster, l.scope, l.framing, true)
+		if err != nil {
+			return err
+		}
 		s.details = append(s.details, d)
 		if _, err := d.refresh(); err != nil {
 			return err
@@ -213,13 +239,16 @@ func (l *listWatch) setDetails(ctx context.Context, s *stream, wanted []detailRe
 }
 
 func (l *listWatch) authorizeDetail(ctx context.Context, r *http.Request, cluster string) error {
-	known, ok := l.api.config.Registry.Resolve(cluster)
+	known, unresolved := l.api.config.Registry.Resolve(cluster)
 	authorize, err := l.api.authenticate(r)
 	if err == nil {
 		err = authorize(ctx, Access{Verb: "watch", Details: true, Cluster: cluster})
 	}
-	if errors.Is(err, ErrHidden) || err == nil && (!ok || known != cluster) {
+	if errors.Is(err, ErrHidden) || err == nil && (errors.Is(unresolved, session.ErrNotFound) || unresolved == nil && known != cluster) {
 		return unknownCluster(cluster)
+	}
+	if err == nil {
+		err = unresolved
 	}
 	return err
 }
@@ -247,7 +276,7 @@ func (l *listWatch) recheckAccess(ctx context.Context, s *stream) error {
 		if err == nil {
 			continue
 		}
-		if errors.Is(err, ErrAuthorizerUnavailable) || errors.Is(err, ErrTooManyRequests) || errors.Is(err, ErrUnauthenticated) {
+		if isTransient(err) || errors.Is(err, ErrUnauthenticated) {
 			return err
 		}
 		s.removeDetail(i)

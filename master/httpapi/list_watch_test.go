@@ -31,10 +31,10 @@ func TestListWatchSendsChangesAtMostOncePerSecond(t *testing.T) {
 		f.report(t, "prod-eu", nil)
 		<-time.After(2 * time.Second)
 		w.expect()
-		f.change(func() { f.clusters = append(f.clusters, Registered{Name: "new"})[1:] })
+		f.Change(func() { f.Registered = append(f.Registered, session.Registered{Name: "new"})[1:] })
 		<-time.After(time.Second)
 		w.expect("ADDED Cluster new", "DELETED Cluster prod-eu")
-		if f.watching("prod-eu")+f.watching("v1.24.lab") != 0 {
+		if f.Watching("prod-eu")+f.Watching("v1.24.lab") != 0 {
 			t.Error("watching the list registered demand")
 		}
 	})
@@ -44,14 +44,14 @@ func TestListWatchDemand(t *testing.T) {
 	for demand, want := range map[string]string{"": "0 0 0", "&demand=prod-eu": "1 0 0", "&demand=prod-eu,v1.24.lab": "1 1 0", "&demand=*": "1 1 1"} {
 		bubble(t, func(t *testing.T, f *fake) {
 			w := watching(t, f.api(nil), listPath+demand, nil)
-			f.change(func() { f.clusters = append(f.clusters, Registered{Name: "new"}) })
+			f.Change(func() { f.Registered = append(f.Registered, session.Registered{Name: "new"}) })
 			<-time.After(time.Second)
 			w.text()
-			if got := fmt.Sprint(f.watching("prod-eu"), f.watching("v1.24.lab"), f.watching("new")); got != want {
+			if got := fmt.Sprint(f.Watching("prod-eu"), f.Watching("v1.24.lab"), f.Watching("new")); got != want {
 				t.Errorf("%q: got demand %s, want %s", demand, got, want)
 			}
 			w.cancel()
-			if !w.ended() || f.watching("prod-eu")+f.watching("v1.24.lab")+f.watching("new") != 0 {
+			if !w.ended() || f.Watching("prod-eu")+f.Watching("v1.24.lab")+f.Watching("new") != 0 {
 				t.Errorf("%q: got demand after the end of the stream, want none", demand)
 			}
 		})
@@ -66,7 +66,7 @@ func TestListWatchDetail(t *testing.T) {
 		f.report(t, "prod-eu", nil, node("n2", state.True))
 		f.report(t, "v1.24.lab", nil, node("n3", state.True))
 		w.expect("prod-eu: ADDED Node n2", "prod-eu: MODIFIED Summary")
-		f.change(func() { f.clusters = f.clusters[1:] })
+		f.Change(func() { f.Registered = f.Registered[1:] })
 		w.expect("prod-eu: ERROR 404 NotFound")
 		<-time.After(time.Second)
 		w.expect("DELETED Cluster prod-eu", "MODIFIED Cluster v1.24.lab")
@@ -155,7 +155,7 @@ func TestListWatchHidesInvisibleClusters(t *testing.T) {
 		if text := w.text(); strings.Contains(text, "v1.24") || !strings.Contains(text, `"cluster":"prod-eu"`) {
 			t.Errorf("got events %s, want none about the invisible cluster", text)
 		}
-		if f.watching("v1.24.lab") != 0 {
+		if f.Watching("v1.24.lab") != 0 {
 			t.Error("demand=* registered demand for an invisible cluster")
 		}
 		f.report(t, "v1.24.lab", nil, node("n3", state.True))
@@ -210,11 +210,11 @@ func TestListWatchFiltersByWords(t *testing.T) {
 
 func TestDetailStartsWithTheFirstReport(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
-		v := f.values["prod-eu"]
-		delete(f.values, "prod-eu")
+		v := f.Reports["prod-eu"]
+		delete(f.Reports, "prod-eu")
 		w := watching(t, f.api(nil), listPath+"&detail=prod-eu", nil)
 		w.expect("ADDED Cluster prod-eu", "ADDED Cluster v1.24.lab", "BOOKMARK initial-events-end")
-		f.change(func() { f.values["prod-eu"] = v })
+		f.Change(func() { f.Reports["prod-eu"] = v })
 		if got := w.received(); len(got) != 7 || got[6] != "prod-eu: BOOKMARK initial-events-end" {
 			t.Errorf("got events %v, want seven, the last of which ends the initial events", got)
 		}

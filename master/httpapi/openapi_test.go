@@ -192,7 +192,7 @@ func TestUndocumentedParametersAreRejected(t *testing.T) {
 func TestResponsesMatchTheDocument(t *testing.T) {
 	f := shop(t)
 	broken := shop(t)
-	broken.failures["prod-eu"] = &session.UnreachableError{Reason: dial.DialFailed, Err: fmt.Errorf("refused"), LastKnown: session.LastKnown{Summary: &state.Summary{Problems: []state.Problem{}}, ObservedAt: f.values["prod-eu"].ReceivedAt}}
+	broken.Failures["prod-eu"] = &session.UnreachableError{Reason: dial.DialFailed, Err: fmt.Errorf("refused"), LastKnown: session.LastKnown{Summary: &state.Summary{Problems: []state.Problem{}}, ObservedAt: f.Reports["prod-eu"].ReceivedAt}}
 	api := f.prometheusAPI(nil)
 	c := readContract(t, api)
 	for path := range c.Paths {
@@ -238,18 +238,18 @@ func TestEventsMatchTheDocument(t *testing.T) {
 		api := f.api(nil)
 		c := readContract(t, api)
 		streams := []*watcher{watching(t, api, eu1+"?watch=true", nil), watching(t, api, listPath+"&detail=prod-eu", nil)}
-		v := *f.values["prod-eu"]
+		v := *f.Reports["prod-eu"]
 		s := *stateOf(t, &v)
 		s.Seq++
 		s.Usage = &state.Usage{N: 2, BySlot: []state.Used{{CPUMillis: 7, MemoryBytes: 9, SampledAt: 1_790_000_000}}}
 		v.LazyState, v.Summary = wire.NewLazyState(&s), state.Summarize(&s, v.ReceivedAt)
-		f.change(func() { f.values["prod-eu"] = &v })
+		f.Change(func() { f.Reports["prod-eu"] = &v })
 		f.report(t, "prod-eu", []state.Key{{Kind: state.KindNode, Name: "n1"}}, node("n2", state.False))
 		kinds := map[string]bool{}
 		for _, stream := range streams {
 			stream.checkEvents(c, kinds)
 		}
-		f.change(func() { f.clusters = nil })
+		f.Change(func() { f.Registered = nil })
 		for _, stream := range streams {
 			stream.checkEvents(c, kinds)
 		}

@@ -27,6 +27,8 @@ const (
 	ReasonNoSuchPath = "NoSuchPath"
 	// ReasonNotFound: no ClusterAgent has this name or cluster IP.
 	ReasonNotFound = "NotFound"
+	// ReasonRegistryUnavailable: this master cannot read which clusters are registered.
+	ReasonRegistryUnavailable = "RegistryUnavailable"
 	// ReasonMethodNotAllowed: the path does not support the method.
 	ReasonMethodNotAllowed = "MethodNotAllowed"
 	// ReasonTooManyRequests: the caller's address has too many open unauthenticated requests or

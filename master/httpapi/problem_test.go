@@ -19,8 +19,8 @@ func TestProblemContainsLastKnownFromAnotherMaster(t *testing.T) {
 	seen := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
 	for _, failure := range []error{&session.UnreachableError{Err: errors.New("refused")}, &session.NoReportError{}} {
 		f := shop(t)
-		f.failures["prod-eu"] = failure
-		f.left = map[string]LastKnown{"prod-eu": {LastKnown: session.LastKnown{Summary: &state.Summary{}, ObservedAt: seen}}}
+		f.Failures["prod-eu"] = failure
+		f.Stored = map[string]session.StoredStatus{"prod-eu": {LastKnown: session.LastKnown{Summary: &state.Summary{}, ObservedAt: seen}}}
 		got := fields(t, get(f.api(nil), "/api/v1/clusters/prod-eu").Body)
 		if string(got["lastObservedAt"]) != `"2026-11-22T09:00:00Z"` || got["lastKnown"] == nil {
 			t.Errorf("%T: got lastObservedAt %s, lastKnown %s; want the stored values", failure, got["lastObservedAt"], got["lastKnown"])
@@ -170,7 +170,7 @@ func TestErrorsAreProblems(t *testing.T) {
 	for _, tc := range problems {
 		t.Run(tc.name, func(t *testing.T) {
 			f := shop(t)
-			f.failures["prod-eu"] = tc.failure
+			f.Failures["prod-eu"] = tc.failure
 			method := tc.method
 			if method == "" {
 				method = http.MethodGet
@@ -188,8 +188,8 @@ func TestErrorsAreProblems(t *testing.T) {
 					t.Errorf("got %s %q, want %q", name, got, want)
 				}
 			}
-			if tc.failure == nil && len(f.awaited) > 0 {
-				t.Errorf("got demand for %v by a rejected request, want none", f.awaited)
+			if tc.failure == nil && len(f.Demanded) > 0 {
+				t.Errorf("got demand for %v by a rejected request, want none", f.Demanded)
 			}
 		})
 	}

@@ -28,18 +28,7 @@ import (
 func (f *fake) prometheusAPI(change func(*Config)) *API {
 	return f.api(func(c *Config) {
 		c.Prometheus = prom.New(prom.Config{
-			Clusters: func() []string {
-				var names []string
-				for _, one := range f.List() {
-					names = append(names, one.Name)
-				}
-				return names
-			},
-			Current: f.Current, Demand: func(_ context.Context, cluster string) {
-				f.mu.Lock()
-				defer f.mu.Unlock()
-				f.awaited = append(f.awaited, cluster)
-			},
+			Sessions: &f.Sessions, Registry: &f.Sessions,
 			Metrics: prometheus.NewPedanticRegistry(), Log: slog.New(slog.DiscardHandler),
 		})
 		if change != nil {
@@ -66,8 +55,8 @@ func TestPrometheusSupportsGetAndPost(t *testing.T) {
 			t.Errorf("%s: got %d %v %s, want 200 and the series of n1", how, w.Code, w.Header(), w.Body)
 		}
 	}
-	if !slices.Equal(f.awaited, []string{"prod-eu", "prod-eu"}) {
-		t.Errorf("got demand for %q, want prod-eu twice", f.awaited)
+	if !slices.Equal(f.Demanded, []string{"prod-eu", "prod-eu"}) {
+		t.Errorf("got demand for %q, want prod-eu twice", f.Demanded)
 	}
 	for _, path := range []string{"/query_range", "/labels", "/label/node/values", "/series", "/metadata", "/query_exemplars", "/rules", "/status/buildinfo"} {
 		form := url.Values{"query": {"1"}, "start": {"0"}, "end": {"1"}, "step": {"1"}, "match[]": {"up"}}
@@ -182,7 +171,7 @@ func TestPrometheusShowsOnlyAuthorizedClusters(t *testing.T) {
 		if got := clusters(`up`); got != tc.ups {
 			t.Errorf("%+v: got up of %q, want %q", tc.rights.details, got, tc.ups)
 		}
-		if got := strings.Join(f.awaited, " "); got != tc.demand {
+		if got := strings.Join(f.Demanded, " "); got != tc.demand {
 			t.Errorf("%+v: got demand for %q, want %q", tc.rights.details, got, tc.demand)
 		}
 	}

@@ -13,7 +13,7 @@ func TestWatchEndsWhenItsAddressMovesToAnotherCluster(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		w := watching(t, f.api(nil), "/api/v1/clusters/203.0.113.7/nodes?watch=true", nil)
 		w.text()
-		f.change(func() { f.byIP["203.0.113.7"] = "v1.24.lab" })
+		f.Change(func() { f.Registered[0].ClusterIPs, f.Registered[1].ClusterIPs = nil, []string{"203.0.113.7"} })
 		<-time.After(recheckInterval)
 		events := w.text()
 		if !strings.Contains(events, `"code":410`) || !w.ended() {

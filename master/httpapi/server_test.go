@@ -65,9 +65,9 @@ func TestServeUsesTLSAndEndsWithItsContext(t *testing.T) {
 
 func TestShutdownEndsWaitingRequests(t *testing.T) {
 	f := shop(t)
-	delete(f.values, "prod-eu")
+	delete(f.Reports, "prod-eu")
 	waiting := make(chan struct{})
-	f.await = func(ctx context.Context, _ string) (*session.Report, error) {
+	f.AwaitFunc = func(ctx context.Context, _ string) (*session.Report, error) {
 		close(waiting)
 		<-ctx.Done()
 		return nil, session.ErrStopping

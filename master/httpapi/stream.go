@@ -9,6 +9,7 @@ import (
 	"time"
 
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
+	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -198,7 +199,7 @@ func (s *stream) nextWake() time.Time {
 	return wake
 }
 
-// recheckAccess reviews whether the client may still watch. If the authorizer is unavailable, the
+// recheckAccess reviews whether the client may still watch. If the authorizer or the registry is unavailable, the
 // stream continues for authorizerOutageTimeout.
 func (s *stream) recheckAccess(now time.Time) error {
 	ctx, cancel := context.WithTimeout(s.request.Context(), recheckTimeout)
@@ -206,7 +207,7 @@ func (s *stream) recheckAccess(now time.Time) error {
 	err := s.reviewAccess(ctx)
 	s.nextRecheck = now.Add(nextRecheckIn())
 	switch {
-	case !errors.Is(err, ErrAuthorizerUnavailable) && !errors.Is(err, ErrTooManyRequests):
+	case !isTransient(err):
 		s.authorizerDownSince = time.Time{}
 	case s.authorizerDownSince.IsZero():
 		s.authorizerDownSince, err = now, nil
@@ -215,6 +216,11 @@ func (s *stream) recheckAccess(now time.Time) error {
 		s.nextRecheck, err = now.Add(recheckTimeout), nil
 	}
 	return err
+}
+
+// isTransient reports whether it is not known for the moment what a client may see.
+func isTransient(err error) bool {
+	return errors.Is(err, ErrAuthorizerUnavailable) || errors.Is(err, ErrTooManyRequests) || errors.Is(err, session.ErrRegistryUnavailable)
 }
 
 // reviewAccess returns an error if the client may not watch any more.

@@ -26,7 +26,7 @@ func unreadable(t *testing.T, r *session.Report) *session.Report {
 
 func TestUnreadableReportIsAProblem(t *testing.T) {
 	f := shop(t)
-	f.values["prod-eu"] = unreadable(t, f.values["prod-eu"])
+	f.Reports["prod-eu"] = unreadable(t, f.Reports["prod-eu"])
 	api := f.api(nil)
 	for _, path := range []string{"", "/pods", "/ports?port=8080", "/nodes?limit=1"} {
 		w := get(api, "/api/v1/clusters/prod-eu"+path)
@@ -42,7 +42,7 @@ func TestUnreadableReportIsAProblem(t *testing.T) {
 	// The next report is of another session.
 	next := *newReport(t, "prod-eu", time.Now())
 	next.Term++
-	f.change(func() { f.values["prod-eu"] = &next })
+	f.Change(func() { f.Reports["prod-eu"] = &next })
 	if w := get(api, "/api/v1/clusters/prod-eu/pods"); w.Code != http.StatusOK {
 		t.Errorf("after the next report: got %d, want 200", w.Code)
 	}

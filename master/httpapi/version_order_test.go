@@ -10,6 +10,7 @@ import (
 
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -95,7 +96,10 @@ func TestBookmarkIsNotOlderThanEarlierEvents(t *testing.T) {
 func TestHeartbeatBookmarkIsOfTheWatchersView(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		api := f.api(nil)
-		d := api.newClusterWatch(t.Context(), "prod-eu", view.Scope{}, view.JSONLines, true)
+		d, err := api.newClusterWatch(t.Context(), "prod-eu", view.Scope{}, view.JSONLines, true)
+		if err != nil {
+			t.Fatal(err)
+		}
 		defer d.close()
 		if line, err := d.heartbeat(); err != nil || line != nil {
 			t.Errorf("before the first event: got %s and error %v, want none", line, err)
@@ -146,15 +150,12 @@ func TestListAndWatchMissNoCluster(t *testing.T) {
 	for listed := range 3 { // before the first, second or third look at the Registry
 		bubble(t, func(t *testing.T, f *fake) {
 			looks := 0
-			api := f.api(func(c *Config) {
-				list := c.Registry.List
-				c.Registry.List = func() []Registered {
-					if looks++; looks == listed+1 {
-						f.change(func() { f.clusters = append(f.clusters, Registered{Name: "new"}) })
-					}
-					return list()
+			f.ListFunc = func() {
+				if looks++; looks == listed+1 {
+					f.Change(func() { f.Registered = append(f.Registered, session.Registered{Name: "new"}) })
 				}
-			})
+			}
+			api := f.api(nil)
 			list := fields(t, get(api, "/api/v1/clusters").Body)
 			version := strings.Trim(string(list["resourceVersion"]), `"`)
 			w := watching(t, api, listPath+"&resourceVersion="+version, nil)

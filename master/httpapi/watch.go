@@ -9,6 +9,7 @@ import (
 	"time"
 
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
+	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -33,7 +34,10 @@ func (a *API) watchCluster(w http.ResponseWriter, r *http.Request, cluster strin
 		return err
 	}
 	scope := view.Scope{Part: p.query.Part, Filter: p.query.Filter, Usage: p.usage}
-	d := a.newClusterWatch(r.Context(), cluster, scope, framing, p.bookmarks)
+	d, err := a.newClusterWatch(r.Context(), cluster, scope, framing, p.bookmarks)
+	if err != nil {
+		return err
+	}
 	s := &stream{api: a, request: r, details: []*clusterWatch{d}}
 	s.problem, err = a.prepareStream(r.Context(), d, p, hasLastEventID(r) || isWebSocket(r))
 	if err == nil {
@@ -147,7 +151,11 @@ func newStreamWriter(w http.ResponseWriter, r *http.Request, f view.Framing, boo
 // address that now belongs to another cluster, the watch has expired.
 func (a *API) authorizeWatch(ctx context.Context, r *http.Request, cluster string, details bool) error {
 	requested := requestedCluster(r)
-	if name, known := a.config.Registry.Resolve(requested); known && name != cluster {
+	name, err := a.config.Registry.Resolve(requested)
+	if errors.Is(err, session.ErrRegistryUnavailable) {
+		return err
+	}
+	if err == nil && name != cluster {
 		return &httpv1.Problem{Status: http.StatusGone, Reason: ReasonExpired, Detail: fmt.Sprintf("%s does not belong to cluster %s any more; start a new watch", quoteShort(requested), cluster)}
 	}
 	authorize, err := a.authenticate(r)

@@ -25,7 +25,7 @@ func bubble(t *testing.T, test func(t *testing.T, f *fake)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		f := shop(t)
-		f.observed["prod-eu"], f.observed["v1.24.lab"] = reporting, reporting
+		f.Statuses["prod-eu"], f.Statuses["v1.24.lab"] = reporting, reporting
 		test(t, f)
 	})
 }
@@ -119,8 +119,8 @@ func TestVersionsThatCannotBeResumed(t *testing.T) {
 			if w.status != tc.status || tc.reason != "" && !strings.Contains(w.text(), `"reason":"`+tc.reason) {
 				t.Errorf("%s: got %d %s, want %d %s", tc.name, w.status, w.text(), tc.status, tc.reason)
 			}
-			if want := 1; tc.status == 200 && f.watching("prod-eu") != want || tc.status != 200 && f.watching("prod-eu") != 0 {
-				t.Errorf("%s: %d watches register demand, want 0", tc.name, f.watching("prod-eu"))
+			if want := 1; tc.status == 200 && f.Watching("prod-eu") != want || tc.status != 200 && f.Watching("prod-eu") != 0 {
+				t.Errorf("%s: %d watches register demand, want 0", tc.name, f.Watching("prod-eu"))
 			}
 		})
 	}
@@ -147,12 +147,12 @@ func TestSendInitialEvents(t *testing.T) {
 func TestWatchRegistersDemand(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		w := watching(t, f.api(nil), eu1+"?watch=true", nil)
-		if got := f.watching("prod-eu"); got != 1 {
+		if got := f.Watching("prod-eu"); got != 1 {
 			t.Errorf("%d watches register demand, want 1", got)
 		}
 		w.cancel()
-		if !w.ended() || f.watching("prod-eu") != 0 {
-			t.Errorf("ended %t, %d watches register demand; want the stream ended", w.ended(), f.watching("prod-eu"))
+		if !w.ended() || f.Watching("prod-eu") != 0 {
+			t.Errorf("ended %t, %d watches register demand; want the stream ended", w.ended(), f.Watching("prod-eu"))
 		}
 	})
 }
@@ -164,9 +164,9 @@ func TestWatchOfUnreachableClusterFailsLikeGet(t *testing.T) {
 		&session.UnreachableError{Reason: dial.DialFailed, Err: fmt.Errorf("refused")}: 503,
 	} {
 		bubble(t, func(t *testing.T, f *fake) {
-			delete(f.values, "prod-eu")
-			f.failures["prod-eu"] = failure
-			if w := watching(t, f.api(nil), eu1+"?watch=true", nil); w.status != want || f.watching("prod-eu") != 0 {
+			delete(f.Reports, "prod-eu")
+			f.Failures["prod-eu"] = failure
+			if w := watching(t, f.api(nil), eu1+"?watch=true", nil); w.status != want || f.Watching("prod-eu") != 0 {
 				t.Errorf("%v: got %d, want %d and no demand", failure, w.status, want)
 			}
 		})
@@ -177,9 +177,9 @@ func TestWatchSurvivesSuspension(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		w := watching(t, f.api(nil), eu1+"/nodes?watch=true&allowWatchBookmarks=true", nil)
 		w.text()
-		f.change(func() {
-			f.clusters[0].Suspended = true
-			f.observed["prod-eu"] = session.Status{Session: session.Info{Phase: session.Idle}}
+		f.Change(func() {
+			f.Registered[0].Suspended = true
+			f.Statuses["prod-eu"] = session.Status{Session: session.Info{Phase: session.Idle}}
 		})
 		events := decodeEvents(t, w.text())
 		if got := briefs(events); fmt.Sprint(got) != "[MODIFIED Session Idle BOOKMARK]" || events[0].Object["suspended"] != true {
@@ -190,7 +190,7 @@ func TestWatchSurvivesSuspension(t *testing.T) {
 		if len(events) != 2 || events[0].Object["stale"] != true || events[1].Object["stale"] != true {
 			t.Errorf("after its TTL: got %v, want a Session and a BOOKMARK with stale", events)
 		}
-		f.change(func() { f.clusters[0].Suspended = false; f.observed["prod-eu"] = reporting })
+		f.Change(func() { f.Registered[0].Suspended = false; f.Statuses["prod-eu"] = reporting })
 		f.report(t, "prod-eu", nil, node("n2", state.True))
 		w.text()
 		f.report(t, "prod-eu", nil, node("n3", state.True))
@@ -202,7 +202,7 @@ func TestDeletedClusterEndsItsWatches(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake) {
 		w := watching(t, f.api(nil), eu1+"/nodes?watch=true", nil)
 		w.text()
-		f.change(func() { f.clusters = f.clusters[1:] })
+		f.Change(func() { f.Registered = f.Registered[1:] })
 		w.expect("ERROR 404 NotFound")
 		if !w.ended() {
 			t.Error("the stream continues, want it ended")
@@ -219,10 +219,9 @@ func TestRenamedClusterEndsWatchesOfItsOldName(t *testing.T) {
 		for _, w := range []*watcher{byName, byIP, listWatcher} {
 			w.text()
 		}
-		f.change(func() {
-			f.clusters[0].Name, f.values["prod-europe"] = "prod-europe", f.values["prod-eu"]
-			f.byIP["203.0.113.7"] = "prod-europe"
-			delete(f.values, "prod-eu")
+		f.Change(func() {
+			f.Registered[0].Name, f.Reports["prod-europe"] = "prod-europe", f.Reports["prod-eu"]
+			delete(f.Reports, "prod-eu")
 		})
 		for _, w := range []*watcher{byName, byIP} {
 			w.expect("ERROR 404 NotFound")
@@ -233,8 +232,8 @@ func TestRenamedClusterEndsWatchesOfItsOldName(t *testing.T) {
 		listWatcher.expect("prod-eu: ERROR 404 NotFound")
 		<-time.After(time.Second)
 		listWatcher.expect("DELETED Cluster prod-eu", "ADDED Cluster prod-europe")
-		if listWatcher.ended() || f.watching("prod-eu") != 0 {
-			t.Errorf("list stream ended: %t, want false; %d watches of the old name register demand, want 0", listWatcher.ended(), f.watching("prod-eu"))
+		if listWatcher.ended() || f.Watching("prod-eu") != 0 {
+			t.Errorf("list stream ended: %t, want false; %d watches of the old name register demand, want 0", listWatcher.ended(), f.Watching("prod-eu"))
 		}
 	})
 }
@@ -281,12 +280,12 @@ func TestUsageModes(t *testing.T) {
 		bubble(t, func(t *testing.T, f *fake) {
 			w := watching(t, f.api(nil), eu1+"?watch=true"+mode, nil)
 			w.text()
-			v := *f.values["prod-eu"]
+			v := *f.Reports["prod-eu"]
 			s := *stateOf(t, &v)
 			s.Seq++
 			s.Usage = &state.Usage{N: 2, BySlot: []state.Used{{CPUMillis: 7, MemoryBytes: 9, SampledAt: 1_790_000_000}}}
 			v.LazyState, v.Summary = wire.NewLazyState(&s), state.Summarize(&s, time.Now())
-			f.change(func() { f.values["prod-eu"] = &v })
+			f.Change(func() { f.Reports["prod-eu"] = &v })
 			if got := fmt.Sprint(w.received()); got != want {
 				t.Errorf("%q: got %s, want %s", mode, got, want)
 			}
@@ -334,8 +333,8 @@ func TestOnlyGetCanWatch(t *testing.T) {
 	for _, path := range []string{eu1, eu1 + "/nodes", "/api/v1/clusters"} {
 		f := shop(t)
 		w := do(f.api(nil), httptest.NewRequest(http.MethodHead, path+"?watch=true", nil))
-		if got := string(fields(t, w.Body)["parameter"]); w.Code != 400 || got != `"watch"` || len(f.awaited)+f.watching("prod-eu") > 0 {
-			t.Errorf("HEAD %s: got %d, parameter %s, demand %v; want 400, parameter watch, no demand", path, w.Code, got, f.awaited)
+		if got := string(fields(t, w.Body)["parameter"]); w.Code != 400 || got != `"watch"` || len(f.Demanded)+f.Watching("prod-eu") > 0 {
+			t.Errorf("HEAD %s: got %d, parameter %s, demand %v; want 400, parameter watch, no demand", path, w.Code, got, f.Demanded)
 		}
 	}
 }
@@ -362,7 +361,7 @@ func TestParametersOfWatches(t *testing.T) {
 		if got := string(fields(t, w.Body)["parameter"]); w.Code != 400 || got != fmt.Sprintf("%q", parameter) {
 			t.Errorf("%s: got %d, parameter %s; want 400, parameter %q", query, w.Code, got, parameter)
 		}
-		if len(f.awaited) > 0 || f.watching("prod-eu") > 0 {
+		if len(f.Demanded) > 0 || f.Watching("prod-eu") > 0 {
 			t.Errorf("%s: got demand by a rejected request, want none", query)
 		}
 	}

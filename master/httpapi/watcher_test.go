@@ -184,9 +184,7 @@ func (w *watcher) expect(want ...string) {
 // report makes a cluster report changes of its objects.
 func (f *fake) report(t *testing.T, cluster string, removes []state.Key, upserts ...state.Object) *session.Report {
 	t.Helper()
-	f.mu.Lock()
-	before := f.values[cluster]
-	f.mu.Unlock()
+	before, _ := f.LastReport(cluster)
 	s := stateOf(t, before)
 	d := state.Delta{Epoch: s.Epoch, From: s.Seq, To: s.Seq, Removes: removes}
 	for _, o := range upserts {
@@ -206,13 +204,13 @@ func (f *fake) report(t *testing.T, cluster string, removes []state.Key, upserts
 	}
 	v := *before
 	v.LazyState, v.Summary, v.ObservedAt, v.ReceivedAt, v.ExpiresAt = wire.NewLazyState(next), state.Summarize(next, now), now, now, now.Add(v.TTL)
-	f.change(func() { f.values[cluster] = &v })
+	f.Change(func() { f.Reports[cluster] = &v })
 	return &v
 }
 
 // observe changes the status of a cluster's session.
 func (f *fake) observe(cluster string, o session.Status) {
-	f.change(func() { f.observed[cluster] = o })
+	f.Change(func() { f.Statuses[cluster] = o })
 }
 
 func node(name string, ready state.Tristate) *state.Node {

@@ -69,8 +69,8 @@ func (c *wsClient) send(words string) {
 
 func liveShop(t *testing.T) *fake {
 	f := shop(t)
-	f.observed["prod-eu"], f.observed["v1.24.lab"] = reporting, reporting
-	for _, v := range f.values {
+	f.Statuses["prod-eu"], f.Statuses["v1.24.lab"] = reporting, reporting
+	for _, v := range f.Reports {
 		v.TTL, v.ExpiresAt = time.Hour, v.ReceivedAt.Add(time.Hour)
 	}
 	return f
@@ -83,7 +83,7 @@ func TestWebsocketHasOneEventPerMessage(t *testing.T) {
 	c.waitFor("BOOKMARK initial-events-end")
 	f.report(t, "prod-eu", nil, node("n2", state.True))
 	c.waitFor("ADDED Node n2")
-	f.change(func() { f.clusters = nil })
+	f.Change(func() { f.Registered = nil })
 	c.waitFor("ERROR 404 NotFound")
 	if _, _, err := c.conn.Read(c.ctx); websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
 		t.Errorf("got error %v, want the close code of a policy violation", err)
@@ -120,7 +120,7 @@ func TestCrossOriginWebsocketIsRejected(t *testing.T) {
 		if refused := w.Code == 403 && strings.Contains(w.Body.String(), ReasonCrossOrigin); refused != (want == 403) {
 			t.Errorf("Origin %q: got %d %s, want %d", origin, w.Code, w.Body, want)
 		}
-		if f.watching("prod-eu") != 0 {
+		if f.Watching("prod-eu") != 0 {
 			t.Errorf("Origin %q: got demand after the end, want none", origin)
 		}
 	}
@@ -142,7 +142,7 @@ func TestInvalidHandshakeIsRejected(t *testing.T) {
 			if refused := w.Code == 400 && w.Header().Get("Content-Type") == "application/problem+json"; refused != (name != "") {
 				t.Errorf("%s: %q on %s: got %d %s, want 400 only if a header is wrong", name, value, path, w.Code, w.Body)
 			}
-			if f.watching("prod-eu") != 0 || name != "" && len(f.awaited) > 0 {
+			if f.Watching("prod-eu") != 0 || name != "" && len(f.Demanded) > 0 {
 				t.Errorf("%s: %q on %s: got demand, want none", name, value, path)
 			}
 		}
@@ -188,7 +188,7 @@ func TestListWebsocketChangesSubscriptions(t *testing.T) {
 	}
 	f.report(t, "prod-eu", nil, node("n0", state.True))
 	c.waitFor("prod-eu: ADDED Node n0")
-	if n := f.watching("v1.24.lab"); n != 0 {
+	if n := f.Watching("v1.24.lab"); n != 0 {
 		t.Errorf("%d watches of v1.24.lab before the first message, want 0", n)
 	}
 	c.send(`{"demand":["*"],"detail":["v1.24.lab"]}`)
@@ -199,13 +199,13 @@ func TestListWebsocketChangesSubscriptions(t *testing.T) {
 	c.waitFor("v1.24.lab: ADDED Node n9")
 	f.observe("prod-eu", session.Status{Session: session.Info{Phase: session.Backoff}})
 	c.waitFor("MODIFIED Cluster prod-eu")
-	if n := f.watching("v1.24.lab"); n != 2 {
+	if n := f.Watching("v1.24.lab"); n != 2 {
 		t.Errorf("%d watches of v1.24.lab, want one for demand=* and one for detail", n)
 	}
 	c.send(`{"demand":[]}`)
 	c.send(`{"detail":["v1.24.lab","prod-eu@17.9f2c-4"]}`)
 	c.waitFor("prod-eu: ADDED Node n2")
-	if n := f.watching("v1.24.lab"); n != 1 {
+	if n := f.Watching("v1.24.lab"); n != 1 {
 		t.Errorf("%d watches of v1.24.lab, want one for detail", n)
 	}
 	c.conn.Close(websocket.StatusNormalClosure, "")

@@ -18,6 +18,7 @@ import (
 	"rollcall.dev/rollcall/master/history"
 	"rollcall.dev/rollcall/master/samples"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/sessiontest"
 	"rollcall.dev/rollcall/test/load"
 )
 
@@ -52,13 +53,13 @@ func newBenchFixture(b *testing.B, clusters int) *benchFixture {
 		}
 	}
 	c.heapBytes = liveHeap() - before
+	sessions := &sessiontest.Sessions{Reports: values, Statuses: map[string]session.Status{}}
+	for _, name := range names {
+		sessions.Registered = append(sessions.Registered, session.Registered{Name: name})
+		sessions.Statuses[name] = sessiontest.StatusOf(values[name])
+	}
 	c.api = New(Config{
-		Clusters: func() []string { return names },
-		Current: func(name string) (session.Current, bool) {
-			v := values[name]
-			return session.Current{Report: v, Status: session.Status{Session: v.Session, ReceivedAt: v.ReceivedAt}}, true
-		},
-		Demand: func(context.Context, string) {}, History: h, RevisionTimes: revisionTimes, Metrics: prometheus.NewPedanticRegistry(), Log: slog.New(slog.DiscardHandler),
+		Sessions: sessions, Registry: sessions, History: h, RevisionTimes: revisionTimes, Metrics: prometheus.NewPedanticRegistry(), Log: slog.New(slog.DiscardHandler),
 	})
 	return c
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/prometheus/storage"
 
 	"rollcall.dev/rollcall/master/samples"
+	"rollcall.dev/rollcall/master/session"
 )
 
 // These labels are on all series.
@@ -42,15 +43,18 @@ type queryContext struct {
 	selected        [][]storage.Series
 }
 
-func (a *API) newQueryContext(authorizer Authorizer) *queryContext {
-	registered := a.config.Clusters()
+func (a *API) newQueryContext(authorizer Authorizer) (*queryContext, error) {
+	registered, err := a.config.Registry.Names()
+	if err != nil {
+		return nil, &externalError{err}
+	}
 	if !slices.IsSorted(registered) {
 		registered = slices.Sorted(slices.Values(registered))
 	}
 	return &queryContext{
 		api: a, authorizer: authorizer, now: time.Now(), registered: registered,
 		byName: map[string]Level{}, listed: map[string]Level{}, clusterCache: map[string]*samples.Cluster{},
-	}
+	}, nil
 }
 
 const (
@@ -80,7 +84,7 @@ func (qc *queryContext) requireAccess(ctx context.Context, named []string, forbi
 		}
 	}
 	if forbidden != nil {
-		return &authorizationError{forbidden(ctx)}
+		return &externalError{forbidden(ctx)}
 	}
 	return &Error{Type: ErrorForbidden, Err: errors.New("you are not allowed to see any cluster; ask for a ClusterRole such as rollcall-viewer on the hub")}
 }
@@ -139,7 +143,7 @@ func (qc *queryContext) authorize(ctx context.Context, names []string, byName bo
 	}
 	found, err := qc.authorizer(ctx, unknown, byName)
 	if err != nil {
-		return &authorizationError{err}
+		return &externalError{err}
 	}
 	for _, name := range unknown {
 		levels[name] = found[name]
@@ -222,19 +226,25 @@ func (qc *queryContext) groups(names []string) int {
 }
 
 // cluster returns the snapshot of a visible cluster, nil if it has just been removed.
-func (qc *queryContext) cluster(name string) *samples.Cluster {
+func (qc *queryContext) cluster(name string) (*samples.Cluster, error) {
 	if c, ok := qc.clusterCache[name]; ok {
-		return c
+		return c, nil
 	}
-	c := qc.readCluster(name)
+	c, err := qc.readCluster(name)
+	if err != nil {
+		return nil, err
+	}
 	qc.clusterCache[name] = c
-	return c
+	return c, nil
 }
 
-func (qc *queryContext) readCluster(name string) *samples.Cluster {
-	current, ok := qc.api.config.Current(name)
-	if !ok {
-		return nil
+func (qc *queryContext) readCluster(name string) (*samples.Cluster, error) {
+	current, err := qc.api.config.Sessions.Current(name)
+	switch {
+	case errors.Is(err, session.ErrNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, &externalError{err}
 	}
 	c := &samples.Cluster{Name: name, Report: current.Report, Status: current.Status, Now: qc.now.UnixMilli()}
 	if c.Report != nil {
@@ -243,5 +253,5 @@ func (qc *queryContext) readCluster(name string) *samples.Cluster {
 	if qc.api.config.History != nil {
 		c.History = qc.api.config.History.Read(name, qc.now)
 	}
-	return c
+	return c, nil
 }

@@ -2,12 +2,15 @@ package prom
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
+
+	"rollcall.dev/rollcall/master/session"
 )
 
 // demand demands reports of the clusters that an expression names. It returns warnings about
@@ -33,8 +36,14 @@ func (qc *queryContext) demand(ctx context.Context, expr parser.Expr) (warnings 
 	}
 	var missing []string
 	for _, name := range visible {
-		qc.api.config.Demand(ctx, name)
-		if c := qc.cluster(name); c != nil && !c.Fresh() {
+		if err := qc.api.config.Sessions.RegisterDemand(ctx, name); err != nil && !errors.Is(err, session.ErrNotFound) {
+			return nil, &externalError{err}
+		}
+		c, err := qc.cluster(name)
+		if err != nil {
+			return nil, err
+		}
+		if c != nil && !c.Fresh() {
 			missing = append(missing, name)
 		}
 	}

@@ -67,19 +67,19 @@ func badData(parameter string, err error) error {
 	return &Error{Type: ErrorBadData, Err: fmt.Errorf("invalid parameter %q: %w", parameter, err)}
 }
 
-// toAPIError returns an *Error for an error of the engine. Errors of the Authorizer are returned
-// unchanged, so that the caller of this package can report them in its own way.
+// toAPIError returns an *Error for an error of the engine. Errors of the Authorizer, and of the
+// Registry, are returned unchanged, so that the caller of this package can report them in its own way.
 func toAPIError(err error) error {
 	var storage promql.ErrStorage
 	var timeout promql.ErrQueryTimeout
 	var canceled promql.ErrQueryCanceled
-	var unauthorized *authorizationError
+	var external *externalError
 	var apiErr *Error
 	switch {
 	case errors.As(err, &apiErr):
 		return apiErr
-	case errors.As(err, &unauthorized):
-		return unauthorized.err
+	case errors.As(err, &external):
+		return external.err
 	case errors.As(err, &canceled), errors.Is(err, context.Canceled):
 		return &Error{Type: ErrorCanceled, Err: err}
 	case errors.As(err, &timeout), errors.Is(err, context.DeadlineExceeded):
@@ -90,13 +90,13 @@ func toAPIError(err error) error {
 	return &Error{Type: ErrorExecution, Err: err}
 }
 
-// authorizationError wraps an error of the Authorizer, or of Request.Forbidden, on its way
+// externalError wraps an error of the Authorizer, of Request.Forbidden, of the Registry or of the Sessions, on its way
 // through the engine.
-type authorizationError struct{ err error }
+type externalError struct{ err error }
 
-func (e *authorizationError) Error() string { return e.err.Error() }
+func (e *externalError) Error() string { return e.err.Error() }
 
-func (e *authorizationError) Unwrap() error { return e.err }
+func (e *externalError) Unwrap() error { return e.err }
 
 // executionError returns the error for a limit that a request exceeds while it is evaluated.
 func executionError(err error) error { return &Error{Type: ErrorExecution, Err: err} }

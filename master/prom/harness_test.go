@@ -34,6 +34,8 @@ type harness struct {
 	levels   map[string]Level
 	authErr  error
 	demanded []string
+	// The errors of Names, RegisterDemand and Current.
+	namesErr, demandErr, currentErr error
 }
 
 // fakeCluster is one cluster with its session.
@@ -58,9 +60,7 @@ func newHarness(t testing.TB, set ...func(*Config)) *harness {
 		history: history.New(history.Config{Window: 15 * time.Minute, Log: slog.New(slog.DiscardHandler)}),
 	}
 	c := Config{
-		Clusters: func() []string { return slices.Sorted(maps.Keys(s.clusters)) },
-		Current:  s.current, Demand: func(_ context.Context, cluster string) { s.demanded = append(s.demanded, cluster) },
-		History: s.history, RevisionTimes: s.revisionTimes, Metrics: prometheus.NewPedanticRegistry(), Log: slog.New(slog.DiscardHandler), Version: "test",
+		Sessions: s, Registry: s, History: s.history, RevisionTimes: s.revisionTimes, Metrics: prometheus.NewPedanticRegistry(), Log: slog.New(slog.DiscardHandler), Version: "test",
 	}
 	for _, f := range set {
 		f(&c)
@@ -69,16 +69,31 @@ func newHarness(t testing.TB, set ...func(*Config)) *harness {
 	return s
 }
 
-func (s *harness) current(name string) (session.Current, bool) {
+// Names implements Registry.
+func (s *harness) Names() ([]string, error) {
+	return slices.Sorted(maps.Keys(s.clusters)), s.namesErr
+}
+
+// RegisterDemand implements Sessions.
+func (s *harness) RegisterDemand(_ context.Context, cluster string) error {
+	s.demanded = append(s.demanded, cluster)
+	return s.demandErr
+}
+
+// Current implements Sessions.
+func (s *harness) Current(name string) (session.Current, error) {
 	c := s.clusters[name]
-	if c == nil {
-		return session.Current{}, false
+	switch {
+	case s.currentErr != nil:
+		return session.Current{}, s.currentErr
+	case c == nil:
+		return session.Current{}, session.ErrNotFound
 	}
 	o := session.Status{Cluster: name, Session: c.session, UID: "uid-" + name, KubernetesVersion: "v1.36.3"}
 	if c.value != nil {
 		o.ReceivedAt = c.value.ReceivedAt
 	}
-	return session.Current{Report: c.value, Status: o}, true
+	return session.Current{Report: c.value, Status: o}, nil
 }
 
 func (s *harness) authorize(_ context.Context, clusters []string, _ bool) (map[string]Level, error) {

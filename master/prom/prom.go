@@ -44,13 +44,8 @@ const (
 
 // Config configures an API.
 type Config struct {
-	// Clusters returns the names of all registered clusters.
-	Clusters func() []string
-	// Current returns the status and the last report of a cluster, without demanding a report. It
-	// returns false if there is no cluster of that name.
-	Current func(cluster string) (session.Current, bool)
-	// Demand asks a cluster to report. It does not wait for the report.
-	Demand func(ctx context.Context, cluster string)
+	Sessions Sessions
+	Registry Registry
 	// History is nil if no history is kept. RevisionTimes works with or without it.
 	History       *history.History
 	RevisionTimes *samples.RevisionTimes
@@ -59,6 +54,20 @@ type Config struct {
 	Version    string
 	Metrics    prometheus.Registerer
 	Log        *slog.Logger
+}
+
+// Sessions is what queries use of session.Sessions.
+type Sessions interface {
+	// Current returns the status and the last report of a cluster, without demanding a report.
+	Current(cluster string) (session.Current, error)
+	// RegisterDemand asks a cluster to report. It does not wait for the report.
+	RegisterDemand(ctx context.Context, cluster string) error
+}
+
+// Registry is what queries use of the registry of clusters.
+type Registry interface {
+	// Names returns the names of all registered clusters.
+	Names() ([]string, error)
 }
 
 // Level is how much of a cluster a caller may see. Higher levels include lower ones.
@@ -186,7 +195,10 @@ func (a *API) response(ctx context.Context, r Request, prepare prepareFunc) (res
 			cancel()
 		}
 	}()
-	qc := a.newQueryContext(r.Authorize)
+	qc, err := a.newQueryContext(r.Authorize)
+	if err != nil {
+		return Response{}, toAPIError(err)
+	}
 	qc.programs = check.programs
 	if err := qc.requireAccess(ctx, check.clusters, r.Forbidden); err != nil {
 		return Response{}, toAPIError(err)

@@ -74,7 +74,10 @@ func (qc *queryContext) find(ctx context.Context, from, to int64, matchers []*la
 // collect adds the series of one family of some clusters to out.
 func (qc *queryContext) collect(ctx context.Context, f *samples.Family, clusters []string, out *seriesCollector, collector *samples.Collector) error {
 	for _, name := range clusters {
-		c := qc.cluster(name)
+		c, err := qc.cluster(name)
+		if err != nil {
+			return err
+		}
 		if c == nil {
 			continue
 		}

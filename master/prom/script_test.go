@@ -130,9 +130,13 @@ func (e *evaluation) expect(line string) error {
 // check evaluates an expression and compares the result.
 func (s *harness) check(e *evaluation) {
 	s.t.Helper()
-	q, err := s.api.engine.NewInstantQuery(context.Background(), queryable{s.api.newQueryContext(s.authorize)}, nil, e.expr, s.start.Add(e.at))
+	qc, err := s.api.newQueryContext(s.authorize)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	q, err := s.api.engine.NewInstantQuery(context.Background(), queryable{qc}, nil, e.expr, s.start.Add(e.at))
 	if e.step > 0 {
-		q, err = s.api.engine.NewRangeQuery(context.Background(), queryable{s.api.newQueryContext(s.authorize)}, nil, e.expr, s.start.Add(e.at), s.start.Add(e.end), e.step)
+		q, err = s.api.engine.NewRangeQuery(context.Background(), queryable{qc}, nil, e.expr, s.start.Add(e.at), s.start.Add(e.end), e.step)
 	}
 	if err != nil {
 		if !e.fails {

@@ -198,7 +198,11 @@ func (s *harness) addRandomCluster(name string, seed uint64) {
 // currentSeries returns the labels of all series that have a current sample.
 func (s *harness) currentSeries() (all []labels.Labels) {
 	now := time.Now().UnixMilli()
-	found, err := s.api.newQueryContext(s.authorize).find(s.t.Context(), now-lookback.Milliseconds(), now, []*labels.Matcher{matchAll})
+	qc, err := s.api.newQueryContext(s.authorize)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	found, err := qc.find(s.t.Context(), now-lookback.Milliseconds(), now, []*labels.Matcher{matchAll})
 	if err != nil {
 		s.t.Fatal(err)
 	}

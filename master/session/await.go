@@ -7,17 +7,17 @@ import (
 )
 
 // Await returns a fresh report of the cluster: the current one if it is fresh, or else the next one. It
-// registers demand. The error is ErrNotFound, ErrSuspended, ErrStopping, an *UnreachableError, or a
-// *NoReportError if the context ended first. While there is a fresh report, changes of the Registry have an
-// effect only after Sync.
+// registers demand. The error is ErrNotFound, ErrSuspended, ErrStopping, an *UnreachableError, a
+// *NoReportError if the context ended first, or wraps ErrRegistryUnavailable. While there is a fresh report,
+// changes of the Registry have an effect only after Sync.
 func (s *Sessions) Await(ctx context.Context, name string) (*Report, error) {
 	if r := s.cachedReport(ctx, name, time.Now()); r != nil {
 		s.metrics.hits.Inc()
 		return r, nil
 	}
-	c := s.syncCluster(name)
-	if c == nil {
-		return nil, ErrNotFound
+	c, err := s.demandCluster(name)
+	if err != nil {
+		return nil, err
 	}
 	r, changed, err := c.startWait(ctx, time.Now())
 	if changed == nil {
@@ -58,29 +58,31 @@ func (s *Sessions) cachedReport(ctx context.Context, name string, now time.Time)
 	return c.report
 }
 
-// RegisterDemand registers demand for a cluster as Await does, without waiting for a report.
-func (s *Sessions) RegisterDemand(ctx context.Context, name string) {
-	c := s.syncCluster(name)
-	if c == nil {
-		return
+// RegisterDemand registers demand for a cluster as Await does, without waiting for a report. The error is
+// ErrNotFound, or wraps ErrRegistryUnavailable.
+func (s *Sessions) RegisterDemand(ctx context.Context, name string) error {
+	c, err := s.demandCluster(name)
+	if err != nil {
+		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if hadDemand := c.registerDemand(ctx, time.Now()); !hadDemand || !c.running || c.report == nil {
 		c.wakeWorker()
 	}
+	return nil
 }
 
-// Watch registers demand for a cluster until release is called. The context is only used for the observer of
-// WithDemandObserver.
-func (s *Sessions) Watch(ctx context.Context, name string) (release func()) {
-	c := s.syncCluster(name)
-	if c == nil {
-		return func() {}
+// Watch registers demand for a cluster until release is called. The error is ErrNotFound, or wraps
+// ErrRegistryUnavailable. The context is only used for the observer of WithDemandObserver.
+func (s *Sessions) Watch(ctx context.Context, name string) (release func(), err error) {
+	c, err := s.demandCluster(name)
+	if err != nil {
+		return nil, err
 	}
 	c.addWatcher(ctx, time.Now())
 	var once sync.Once
-	return func() { once.Do(c.removeWatcher) }
+	return func() { once.Do(c.removeWatcher) }, nil
 }
 
 // startWait registers demand and returns the result of freshReport. If it returns a channel, the caller counts

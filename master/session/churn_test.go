@@ -132,7 +132,7 @@ func TestConcurrentCalls(t *testing.T) {
 						m.sessions.Status("a")
 						m.sessions.LastReport("a")
 					case 2:
-						m.sessions.Watch(t.Context(), "a")()
+						m.watch(t.Context(), "a")()
 					default:
 						if _, err := m.await("a", 9*time.Second); err != nil {
 							t.Error(err)

@@ -49,7 +49,7 @@ func TestClusterWithReadersStaysDecoded(t *testing.T) {
 		wantEqual(t, "objects evicted soon after a request", m.objectsEvicted("a"), false)
 		m.advance(decodedTTL)
 		wantEqual(t, "objects evicted after decodedTTL", m.objectsEvicted("a"), true)
-		release := m.sessions.Watch(t.Context(), "a")
+		release := m.watch(t.Context(), "a")
 		for range stateOf(t, m.get("a")).Pods() {
 		}
 		m.advance(2 * decodedTTL)

@@ -12,17 +12,21 @@ type Current struct {
 	Changed <-chan struct{}
 }
 
-// Current returns the current report and status of a cluster, and false if the Registry has no
-// cluster of that name.
-func (s *Sessions) Current(name string) (Current, bool) {
+// Current returns the current report and status of a cluster, and ErrNotFound if the Registry has no
+// cluster of that name. It reads the Registry only for a cluster that this master does not know yet: the error wraps
+// ErrRegistryUnavailable if it cannot be read.
+func (s *Sessions) Current(name string) (Current, error) {
 	c := s.cluster(name)
 	if c == nil {
-		c = s.syncCluster(name)
-	}
-	if c == nil {
-		return Current{}, false
+		var err error
+		if c, err = s.demandCluster(name); err != nil {
+			return Current{}, err
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return Current{Report: c.report, Status: c.status, Suspended: c.spec.Suspended, Changed: c.changed}, !c.deleted
+	if c.deleted {
+		return Current{}, ErrNotFound
+	}
+	return Current{Report: c.report, Status: c.status, Suspended: c.spec.Suspended, Changed: c.changed}, nil
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -8,13 +9,13 @@ import (
 
 func TestCurrentCreatesNoDemandAndSignalsChanges(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
-		if _, known := m.sessions.Current("nowhere"); known {
-			t.Error("Current returned true for an unregistered cluster")
+		if _, err := m.sessions.Current("nowhere"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("an unregistered cluster: got error %v, want ErrNotFound", err)
 		}
 		m.addCluster("a")
-		before, known := m.sessions.Current("a")
-		if !known || before.Report != nil {
-			t.Fatalf("before the first report: got known %t, report %v", known, before.Report)
+		before, err := m.sessions.Current("a")
+		if err != nil || before.Report != nil {
+			t.Fatalf("before the first report: got report %v and error %v, want neither", before.Report, err)
 		}
 		synctest.Wait()
 		wantEqual(t, "dials", m.dials("a"), 0)
@@ -32,7 +33,7 @@ func TestCurrentSignalsTheStartOfADial(t *testing.T) {
 		answer := make(chan struct{})
 		m.addClusterWithHandler("a", func(*agentConn) { <-answer })
 		before, _ := m.sessions.Current("a")
-		release := m.sessions.Watch(t.Context(), "a")
+		release := m.watch(t.Context(), "a")
 		defer release()
 		defer close(answer)
 		<-before.Changed
@@ -48,7 +49,9 @@ func TestCurrentSignalsTheStartOfADial(t *testing.T) {
 func TestRegisterDemandDialsWithoutWaiting(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		m.addCluster("a")
-		m.sessions.RegisterDemand(t.Context(), "nowhere")
+		if err := m.sessions.RegisterDemand(t.Context(), "nowhere"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("an unregistered cluster: got error %v, want ErrNotFound", err)
+		}
 		begin := time.Now()
 		m.sessions.RegisterDemand(t.Context(), "a")
 		wantEqual(t, "waited", time.Since(begin), 0)

@@ -22,7 +22,7 @@ func TestDemandObserverIsCalledByTheRequestThatStartsASession(t *testing.T) {
 		await("first")
 		await("second")
 		m.sessions.RegisterDemand(as("third"), "a")
-		m.sessions.Watch(as("fourth"), "a")()
+		m.watch(as("fourth"), "a")()
 		wantStarted := func(when string, want ...string) {
 			t.Helper()
 			if !slices.Equal(started, want) {
@@ -33,7 +33,7 @@ func TestDemandObserverIsCalledByTheRequestThatStartsASession(t *testing.T) {
 
 		m.advance(2 * time.Hour)
 		m.wantPhase("a", Idle)
-		release := m.sessions.Watch(as("watcher"), "a")
+		release := m.watch(as("watcher"), "a")
 		await("reader")
 		release()
 		wantStarted("after the session has ended", "first a", "watcher a")

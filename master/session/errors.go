@@ -11,6 +11,8 @@ import (
 var (
 	// ErrNotFound is the error for a cluster that the Registry does not have.
 	ErrNotFound = errors.New("no such cluster")
+	// ErrRegistryUnavailable is the error if the Registry cannot be read. Whether the cluster exists is not known.
+	ErrRegistryUnavailable = errors.New("the registered clusters cannot be read")
 	// ErrSuspended is the error for a cluster that is suspended.
 	ErrSuspended = errors.New("the cluster is suspended")
 	// ErrStopping is the error of requests while the master shuts down.
@@ -25,6 +27,12 @@ type LastKnown struct {
 	Summary *state.Summary
 	// ObservedAt is the last time at which the summary is known to have been true.
 	ObservedAt time.Time
+}
+
+// StoredStatus is what a master has stored about a cluster, for other masters.
+type StoredStatus struct {
+	LastKnown
+	KubernetesVersion string
 }
 
 // UnreachableError is the error of requests for a cluster whose last attempt failed and whose next attempt is

@@ -164,7 +164,7 @@ func TestInvalidRenewalEndsTheSession(t *testing.T) {
 				g.Period = 5 * time.Second
 			}
 		}
-		release := m.sessions.Watch(t.Context(), "a")
+		release := m.watch(t.Context(), "a")
 		m.advance(12500 * time.Millisecond)
 		m.wantReason("a", dial.PeriodNotGranted)
 		wantEqual(t, "last end reason", m.sessions.Status("a").LastEndReason, endRefused)
@@ -224,7 +224,7 @@ func TestBaseIsKeptForAMinuteWhileThereIsDemand(t *testing.T) {
 					}()
 					c.serve()
 				})
-				release := m.sessions.Watch(t.Context(), "a")
+				release := m.watch(t.Context(), "a")
 				m.advance(time.Second)
 				a.update(func() { a.admit = refuseWithBadGateway })
 				die <- struct{}{}

@@ -239,14 +239,16 @@ func TestUnknownClusterIsNotFound(t *testing.T) {
 			t.Error("got a report of an unknown cluster")
 		}
 		wantEqual(t, "phase", m.sessions.Status("unknown").Session.Phase, Idle)
-		m.sessions.Watch(t.Context(), "unknown")()
+		if _, err := m.sessions.Watch(t.Context(), "unknown"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("watch: got error %v, want ErrNotFound", err)
+		}
 	})
 }
 
 func TestWatchCreatesDemand(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		a := m.addCluster("a")
-		release := m.sessions.Watch(t.Context(), "a")
+		release := m.watch(t.Context(), "a")
 		m.advance(2 * time.Minute)
 		upgrades, open, _, _ := a.counts()
 		wantEqual(t, "connections", upgrades, 1)
@@ -290,7 +292,7 @@ func TestStartupIsLimitedExceptForClustersWithReaders(t *testing.T) {
 		wantEqual(t, "reporting immediately", reporting(), admission.MaxHandshakes)
 		start, waiting := time.Now(), idle()
 		m.get(waiting[0])
-		defer m.sessions.Watch(t.Context(), waiting[1])()
+		defer m.watch(t.Context(), waiting[1])()
 		m.sessions.RegisterDemand(t.Context(), waiting[2])
 		synctest.Wait()
 		wantEqual(t, "waited", time.Since(start), 0)

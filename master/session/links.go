@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -23,13 +24,17 @@ func (s *Sessions) Links() http.Handler {
 
 // authorizeLink decides about an agent that has dialed this master and proved its key.
 func (s *Sessions) authorizeLink(c link.Candidate) link.Decision {
-	cluster, found := s.config.Registry.Cluster(c.Cluster)
-	var owner string
-	var known bool
+	cluster, err := s.config.Registry.Cluster(c.Cluster)
+	owner, keyErr := "", ErrNotFound
 	if s.config.ClusterOfKey != nil {
-		owner, known = s.config.ClusterOfKey(c.Key)
+		owner, keyErr = s.config.ClusterOfKey(c.Key)
 	}
-	return link.Decision{Refused: linkRefusal(cluster, found, c, owner), Known: known}
+	for _, err := range []error{err, keyErr} {
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return link.Decision{Refused: &link.Refused{Code: link.Unavailable, Message: fmt.Sprintf("the agent of %s cannot be admitted now: %v", c.Cluster, err)}}
+		}
+	}
+	return link.Decision{Refused: linkRefusal(cluster, err == nil, c, owner), Known: keyErr == nil}
 }
 
 // linkRefusal returns why an agent is not admitted to a cluster, or nil if it is. owner is the cluster that accepts its
@@ -64,7 +69,7 @@ func notAdmitted(format string, args ...any) *link.Refused {
 // makes a summary due if the last attempt to reach the cluster did not succeed.
 func (s *Sessions) linkChanged(name string) {
 	status, linked := s.links.Status(name)
-	c := s.syncCluster(name)
+	c, _ := s.syncCluster(name) // if the Registry cannot be read, a known cluster keeps its entry
 	if c == nil {
 		return
 	}

@@ -133,7 +133,7 @@ func TestDialThatTimesOutDuringAPauseIsRepeated(t *testing.T) {
 			<-time.After(12 * time.Second) // its Hello comes after the timeout
 			_ = c.Close(websocket.StatusNormalClosure, "")
 		})
-		release := m.sessions.Watch(t.Context(), "a")
+		release := m.watch(t.Context(), "a")
 		defer release()
 		m.advance(100 * time.Millisecond)
 		m.pauseProcess(dial.Timeout)

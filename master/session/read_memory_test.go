@@ -67,7 +67,7 @@ func TestMemoryOfABurstOfReadsIsFreedWithinTwoMinutes(t *testing.T) {
 				}
 			}
 			log, stop := documents.Watch(clusterName(i))
-			release := m.sessions.Watch(t.Context(), clusterName(i))
+			release := m.watch(t.Context(), clusterName(i))
 			current, _ := log.Current()
 			if _, err := current.Initial(view.Scope{}, view.JSONLines); err != nil {
 				t.Fatal(err)

@@ -8,12 +8,19 @@ import (
 	"rollcall.dev/rollcall/master/session/dial"
 )
 
-// Registry has the registered clusters. Its methods are called often, from any goroutine, and must not block.
+// Registry has the registered clusters. It is called often, from any goroutine, and must not block.
 type Registry interface {
-	// Resolve returns the name of the cluster that has the given name or node address.
-	Resolve(nameOrIP string) (name string, ok bool)
-	// Cluster returns the cluster of a name, and false if there is none.
-	Cluster(name string) (Cluster, bool)
+	// Cluster returns the cluster of a name. The error is ErrNotFound if there is none. Any other error means that the
+	// Registry cannot be read; it wraps ErrRegistryUnavailable.
+	Cluster(name string) (Cluster, error)
+}
+
+// Registered is an element of the list of registered clusters.
+type Registered struct {
+	Name string
+	// ClusterIPs has the addresses that identify the cluster.
+	ClusterIPs []string
+	Suspended  bool
 }
 
 // Cluster is the Registry's entry of one member cluster.

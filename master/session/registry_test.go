@@ -228,7 +228,7 @@ func TestSuspensionCancelsADial(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		a := m.addCluster("a")
 		a.setHandler(func(c *agentConn) { c.receive() })
-		release := m.sessions.Watch(t.Context(), "a")
+		release := m.watch(t.Context(), "a")
 		m.advance(time.Second)
 		m.wantPhase("a", Connecting)
 		m.edit("a", func(c *Cluster) { c.Suspended = true })

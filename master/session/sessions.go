@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	randv2 "math/rand/v2"
 	"net"
@@ -40,9 +41,10 @@ type Config struct {
 	Metrics prometheus.Registerer
 	// Budget limits the memory of the States of all clusters. The default has no limit.
 	Budget *budget.Pool
-	// ClusterOfKey returns the name of a cluster that accepts an agent's key (link.Fingerprint), and false if
-	// none does. Only agents with such a key learn why they were refused. If it is nil, none does.
-	ClusterOfKey func(key string) (name string, ok bool)
+	// ClusterOfKey returns the name of a cluster that accepts an agent's key (link.Fingerprint). The error is
+	// ErrNotFound if none does, or wraps ErrRegistryUnavailable. Only agents with such a key learn why they were
+	// refused. If it is nil, no cluster accepts a key.
+	ClusterOfKey func(key string) (name string, err error)
 	// OnLinkRefused is called for each agent that dialed this master and was refused; see linkpool.Config. It
 	// may be nil.
 	OnLinkRefused func(cluster string, refused *link.Refused)
@@ -183,13 +185,15 @@ func (s *Sessions) cluster(name string) *clusterState {
 }
 
 // syncCluster returns the state of a cluster after it has read the cluster's entry from the Registry again.
-// It creates the state of a new cluster, and removes that of a deleted one. It returns nil if the Registry
-// has no such cluster.
-func (s *Sessions) syncCluster(name string) *clusterState {
+// It creates the state of a new cluster, and removes that of a deleted one. The error is ErrNotFound if the
+// Registry has no such cluster. If the Registry cannot be read, a known cluster keeps its entry: syncCluster returns
+// its state together with the error.
+func (s *Sessions) syncCluster(name string) (*clusterState, error) {
 	c := s.cluster(name)
 	if c == nil {
-		if _, ok := s.config.Registry.Cluster(name); !ok {
-			return nil
+		spec, err := s.config.Registry.Cluster(name)
+		if err != nil {
+			return nil, err
 		}
 		s.mu.Lock()
 		if c = s.clusters[name]; c == nil {
@@ -197,26 +201,41 @@ func (s *Sessions) syncCluster(name string) *clusterState {
 			s.clusters[name] = c
 		}
 		s.mu.Unlock()
+		c.initSpec(spec)
 	}
-	if c.syncSpec() {
-		return c
+	err := c.syncSpec()
+	if !errors.Is(err, ErrNotFound) {
+		return c, err
 	}
 	s.mu.Lock()
 	if s.clusters[name] == c {
 		delete(s.clusters, name)
 	}
 	s.mu.Unlock()
-	return nil
+	return nil, err
+}
+
+// demandCluster returns the state of a cluster that is requested, with its present entry. A cluster that this
+// master knows is served with its last entry while the Registry cannot be read.
+func (s *Sessions) demandCluster(name string) (*clusterState, error) {
+	c, err := s.syncCluster(name)
+	if c != nil {
+		return c, nil
+	}
+	return nil, err
 }
 
 // Sync reads the entry of a cluster from the Registry again. It must be called when the entry was created,
-// changed or deleted.
-func (s *Sessions) Sync(name string) {
-	s.syncCluster(name)
+// changed or deleted. If the error wraps ErrRegistryUnavailable, nothing has changed, and Sync has to be called again.
+func (s *Sessions) Sync(name string) error {
+	if _, err := s.syncCluster(name); err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
 	if s.links != nil {
 		s.links.Sync(name)
 		s.linkChanged(name)
 	}
+	return nil
 }
 
 // LastReport returns the last report of a cluster, and false if there is none. It does not register demand.

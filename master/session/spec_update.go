@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"reflect"
 	"slices"
 	"time"
@@ -9,29 +10,41 @@ import (
 )
 
 // syncSpec reads the cluster's entry from the Registry and applies changes: the worker ends sessions that do
-// not fit any more, readers read again, and a summary becomes due. It returns false if the Registry has no
-// such cluster. If another goroutine applied a change while this one read the Registry, it reads again, so
-// that an older entry cannot replace a newer one.
-func (c *clusterState) syncSpec() bool {
+// not fit any more, readers read again, and a summary becomes due. It returns ErrNotFound if the Registry has no
+// such cluster. If the Registry cannot be read, nothing changes. If another goroutine applied a change while
+// this one read the Registry, it reads again, so that an older entry cannot replace a newer one.
+func (c *clusterState) syncSpec() error {
 	for {
 		var changes int
 		var deleted, applied bool
 		c.read(func() { changes, deleted = c.specChanges, c.deleted })
 		if deleted {
-			return false
+			return ErrNotFound
 		}
-		spec, ok := c.sessions.config.Registry.Cluster(c.name)
+		spec, err := c.sessions.config.Registry.Cluster(c.name)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return err
+		}
 		c.update(func() {
-			if applied = c.specChanges == changes; applied && ok {
+			if applied = c.specChanges == changes; applied && err == nil {
 				c.setSpec(spec)
 			} else if applied {
 				c.markDeleted()
 			}
 		})
 		if applied {
-			return ok
+			return err
 		}
 	}
+}
+
+// initSpec applies the first entry of the Registry, unless another goroutine has applied one.
+func (c *clusterState) initSpec(spec Cluster) {
+	c.update(func() {
+		if c.specChanges == 0 {
+			c.setSpec(spec)
+		}
+	})
 }
 
 // setSpec applies an entry of the Registry. c.mu must be held.

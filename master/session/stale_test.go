@@ -44,7 +44,7 @@ func TestStaleSectionsAreInTheStatus(t *testing.T) {
 				}
 			}
 		}, func(c *Cluster) { c.SessionDuration = time.Hour })
-		release := m.sessions.Watch(t.Context(), "a")
+		release := m.watch(t.Context(), "a")
 		defer release()
 		m.advance(5 * time.Second)
 		wantEqual(t, "stale before the outage", m.sessions.Status("a").Stale, [state.NumSections]StaleSection{})

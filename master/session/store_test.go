@@ -153,7 +153,7 @@ func TestRestartedMasterResumesFromAnExpiredReport(t *testing.T) {
 func TestEndedDemandIsNotRestored(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		a := m.addCluster("a", func(c *Cluster) { c.CacheTTL, c.SessionDuration = 10*time.Second, 30*time.Minute })
-		release := m.sessions.Watch(t.Context(), "a")
+		release := m.watch(t.Context(), "a")
 		m.advance(5 * time.Second)
 		m.edit("a", func(c *Cluster) { c.Suspended = true })
 		release()

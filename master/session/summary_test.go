@@ -91,7 +91,7 @@ func TestIdleRefreshOfZeroDisablesSummaries(t *testing.T) {
 func TestNoSummaryIsRequestedDuringASession(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		a := m.addCluster("a", func(c *Cluster) { c.IdleRefresh = time.Minute })
-		release := m.sessions.Watch(t.Context(), "a")
+		release := m.watch(t.Context(), "a")
 		m.advance(time.Hour)
 		_, _, summaries, _ := a.counts()
 		if summaries > 1 {

@@ -166,6 +166,16 @@ func (m *testMaster) edit(name string, change func(*Cluster)) {
 	m.sessions.Sync(name)
 }
 
+// watch registers demand for a cluster until release is called.
+func (m *testMaster) watch(ctx context.Context, name string) (release func()) {
+	m.t.Helper()
+	release, err := m.sessions.Watch(ctx, name)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return release
+}
+
 // await requests a report, with a timeout.
 func (m *testMaster) await(name string, timeout time.Duration) (*Report, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
@@ -243,18 +253,27 @@ func wantEqual[T comparable](t *testing.T, what string, got, want T) {
 type fakeRegistry struct {
 	mu       sync.Mutex
 	clusters map[string]Cluster
+	cause    error
 }
 
-func (r *fakeRegistry) Resolve(name string) (string, bool) {
-	_, ok := r.Cluster(name)
-	return name, ok
-}
-
-func (r *fakeRegistry) Cluster(name string) (Cluster, bool) {
+func (r *fakeRegistry) Cluster(name string) (Cluster, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c, ok := r.clusters[name]
-	return c, ok
+	switch {
+	case r.cause != nil:
+		return Cluster{}, fmt.Errorf("%w: %w", ErrRegistryUnavailable, r.cause)
+	case !ok:
+		return Cluster{}, ErrNotFound
+	}
+	return c, nil
+}
+
+// fail makes reads fail, until fail(nil).
+func (r *fakeRegistry) fail(cause error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cause = cause
 }
 
 func (r *fakeRegistry) set(c Cluster) {

@@ -68,17 +68,21 @@ type clusterPredicate func(c *httpv1.Cluster) bool
 
 // Refresh compares the list of clusters with the published one, unless that was done within the
 // last refreshInterval. It returns when to call it again, and a channel that is closed at the next
-// change.
-func (l *ClusterListLog) Refresh(now time.Time, list func() []httpv1.Cluster) (next time.Time, changed <-chan struct{}) {
+// change. If list returns an error, nothing changes, and the next call lists again.
+func (l *ClusterListLog) Refresh(now time.Time, list func() ([]httpv1.Cluster, error)) (next time.Time, changed <-chan struct{}, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if next := l.lastRefresh.Add(refreshInterval); now.Before(next) {
-		return next, l.notify
+		return next, l.notify, nil
+	}
+	clusters, err := list()
+	if err != nil {
+		return now.Add(refreshInterval), l.notify, err
 	}
 	l.lastRefresh = now
 	c := &clusterListChange{before: map[string]*httpv1.Cluster{}, after: map[string]*httpv1.Cluster{}}
 	present := map[string]bool{}
-	for _, cluster := range list() {
+	for _, cluster := range clusters {
 		present[cluster.Name] = true
 		l.compare(c, normalizedCluster(cluster))
 	}
@@ -100,7 +104,7 @@ func (l *ClusterListLog) Refresh(now time.Time, list func() []httpv1.Cluster) (n
 		l.notify = make(chan struct{})
 	}
 	l.changes.trim(now, changeRetention)
-	return now.Add(refreshInterval), l.notify
+	return now.Add(refreshInterval), l.notify, nil
 }
 
 // compare adds a cluster to the change if it differs from the published one.

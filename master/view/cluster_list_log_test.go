@@ -1,6 +1,7 @@
 package view
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -9,12 +10,19 @@ import (
 )
 
 // list returns a function that lists clusters with the given names.
-func list(names ...string) func() []httpv1.Cluster {
-	return func() (all []httpv1.Cluster) {
+func list(names ...string) func() ([]httpv1.Cluster, error) {
+	return func() (all []httpv1.Cluster, _ error) {
 		for _, name := range names {
 			all = append(all, httpv1.Cluster{Name: name})
 		}
-		return all
+		return all, nil
+	}
+}
+
+func refreshList(t *testing.T, l *ClusterListLog, at time.Time, list func() ([]httpv1.Cluster, error)) {
+	t.Helper()
+	if _, _, err := l.Refresh(at, list); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -40,12 +48,12 @@ func TestSwitchFilterSendsPendingChangesFirst(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			f, at := NewClusterListLog(), received
-			f.Refresh(at, list("a", "b"))
+			refreshList(t, f, at, list("a", "b"))
 			_, cursor, err := f.Initial(tc.before, JSONLinesWithCluster)
 			if err != nil {
 				t.Fatal(err)
 			}
-			f.Refresh(at.Add(time.Minute), list(tc.now...)) // for another watcher
+			refreshList(t, f, at.Add(time.Minute), list(tc.now...)) // for another watcher
 			lines, next, err := f.SwitchFilter(cursor, tc.before, tc.after, JSONLinesWithCluster)
 			if err != nil {
 				t.Fatal(err)
@@ -66,5 +74,22 @@ func TestSwitchFilterSendsPendingChangesFirst(t *testing.T) {
 				t.Errorf("got cursor %d, want %d", next.next, f.changes.next)
 			}
 		})
+	}
+}
+
+func TestRefreshKeepsTheListIfItCannotBeRead(t *testing.T) {
+	l, cause := NewClusterListLog(), errors.New("the registry cannot be read")
+	refreshList(t, l, received, list("a", "b"))
+	version := l.Version()
+	later := received.Add(time.Minute)
+	if _, _, err := l.Refresh(later, func() ([]httpv1.Cluster, error) { return nil, cause }); !errors.Is(err, cause) {
+		t.Fatalf("got error %v, want %v", err, cause)
+	}
+	if got := l.Version(); got != version {
+		t.Errorf("got version %s, want %s as before: no cluster was removed", got, version)
+	}
+	refreshList(t, l, later, list("a")) // at once, although it was tried just now
+	if got := l.Version(); got == version {
+		t.Errorf("got version %s as before, want another: b was removed", got)
 	}
 }

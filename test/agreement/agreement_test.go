@@ -61,7 +61,7 @@ func TestSummariesAgree(t *testing.T) {
 	}
 	watched := watchedSummaries(t, env)
 	unlisted := 0
-	for _, name := range env.names {
+	for _, name := range env.names() {
 		var whole, part document
 		env.get(t, "/api/v1/clusters/"+name, nil, &whole)
 		env.get(t, "/api/v1/clusters/"+name+"/summary", nil, &part)
@@ -121,7 +121,7 @@ func problemCells(problems []state.Problem) [][]string {
 
 func TestSummaryCountsMatchTheLists(t *testing.T) {
 	env := newEnvironment(t, seeds, sizes...)
-	for _, name := range env.names {
+	for _, name := range env.names() {
 		var d, nodes, pods, containers, ports document
 		env.get(t, "/api/v1/clusters/"+name, nil, &d)
 		for part, into := range map[string]*document{"nodes": &nodes, "pods": &pods, "containers": &containers, "ports": &ports} {
@@ -253,7 +253,7 @@ func count(yes bool) int {
 
 func TestSeriesMatchTheSummary(t *testing.T) {
 	env := newEnvironment(t, seeds, sizes...)
-	for _, name := range env.names {
+	for _, name := range env.names() {
 		var d document
 		env.get(t, "/api/v1/clusters/"+name+"/summary", nil, &d)
 		var response struct{ Data struct{ Result model.Vector } }

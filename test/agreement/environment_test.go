@@ -5,7 +5,6 @@ package agreement
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -32,6 +31,7 @@ import (
 	"rollcall.dev/rollcall/master/prom"
 	"rollcall.dev/rollcall/master/samples"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/sessiontest"
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -39,8 +39,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // environment is a master's HTTP API over clusters with random states.
 type environment struct {
-	names   []string
-	reports map[string]*session.Report
+	sessions sessiontest.Sessions
 	// evaluated has the time at which each cluster's summary was computed.
 	evaluated map[string]time.Time
 	server    *httptest.Server
@@ -50,7 +49,7 @@ type environment struct {
 // newEnvironment returns one cluster per seed, with the given numbers of pods in turn.
 func newEnvironment(t *testing.T, seeds int, pods ...int) *environment {
 	t.Helper()
-	env := &environment{reports: map[string]*session.Report{}, evaluated: map[string]time.Time{}}
+	env := &environment{sessions: sessiontest.Sessions{Reports: map[string]*session.Report{}, Statuses: map[string]session.Status{}}, evaluated: map[string]time.Time{}}
 	usage, times := history.New(history.Config{Window: 15 * time.Minute, Log: slog.New(slog.DiscardHandler)}), samples.NewRevisionTimes(15*time.Minute)
 	now := time.Now()
 	for seed := range uint64(seeds) {
@@ -62,10 +61,9 @@ func newEnvironment(t *testing.T, seeds int, pods ...int) *environment {
 	registry := prometheus.NewRegistry()
 	log := slog.New(slog.DiscardHandler)
 	env.server = httptest.NewServer(httpapi.New(httpapi.Config{
-		Sessions: httpapi.Sessions{Await: env.await, LastReport: env.lastReport, Status: env.status, Watch: func(context.Context, string) func() { return func() {} }, Current: env.current},
-		Registry: httpapi.Registry{Resolve: env.resolve, List: env.list, LastKnown: func(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false }},
+		Sessions: &env.sessions, Registry: &env.sessions,
 		Prometheus: prom.New(prom.Config{
-			Clusters: func() []string { return env.names }, Current: env.current, Demand: func(context.Context, string) {},
+			Sessions: &env.sessions, Registry: &env.sessions,
 			History: usage, RevisionTimes: times, Metrics: prometheus.NewRegistry(), Log: log,
 		}),
 		Documents: view.NewDocumentCache(1 << 20), Gatherer: registry, Metrics: registry, Log: log,
@@ -77,6 +75,12 @@ func newEnvironment(t *testing.T, seeds int, pods ...int) *environment {
 	}
 	t.Cleanup(env.client.Close)
 	return env
+}
+
+// names returns the names of the clusters.
+func (env *environment) names() []string {
+	names, _ := env.sessions.Names()
+	return names
 }
 
 // report stores a report with a random state, summarized at a random time.
@@ -96,14 +100,15 @@ func (env *environment) report(name string, seed uint64, pods int, now time.Time
 	if r.IntN(4) == 0 {
 		observed = withUnreadableSection(r, generated.State, at)
 	}
-	env.names = append(env.names, name)
+	env.sessions.Registered = append(env.sessions.Registered, session.Registered{Name: name})
 	env.evaluated[name] = at
-	env.reports[name] = &session.Report{
+	report := &session.Report{
 		Cluster: name, UID: "uid-" + name, KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", Term: 1, LazyState: wire.NewLazyState(observed),
 		Summary: state.Summarize(observed, at, ignore...), ObservedAt: now, ReceivedAt: now, TTL: time.Hour, ExpiresAt: now.Add(time.Hour),
 		Session: session.Info{ID: "s-1", Phase: session.Reporting, StartedAt: now, ExpiresAt: now.Add(time.Hour)},
 	}
-	return env.reports[name]
+	env.sessions.Reports[name], env.sessions.Statuses[name] = report, sessiontest.StatusOf(report)
+	return report
 }
 
 // withUnreadableSection returns a State with a section that cannot be read, for about as long as the
@@ -131,47 +136,6 @@ func randomInstant(r *rand.Rand, s *state.State) time.Time {
 	}
 	slices.SortFunc(critical, time.Time.Compare)
 	return critical[r.IntN(min(len(critical), 2))].Add(time.Duration(r.IntN(400)-20) * time.Second)
-}
-
-// await implements httpapi.Sessions.
-func (env *environment) await(_ context.Context, cluster string) (*session.Report, error) {
-	return env.reports[cluster], nil
-}
-
-// lastReport implements httpapi.Sessions.
-func (env *environment) lastReport(cluster string) (*session.Report, bool) {
-	v, ok := env.reports[cluster]
-	return v, ok
-}
-
-// status implements httpapi.Sessions.
-func (env *environment) status(cluster string) session.Status {
-	v := env.reports[cluster]
-	return session.Status{Cluster: cluster, Session: v.Session, UID: v.UID, KubernetesVersion: v.KubernetesVersion, AgentVersion: v.AgentVersion, ReceivedAt: v.ReceivedAt}
-}
-
-// current implements httpapi.Sessions.
-func (env *environment) current(cluster string) (session.Current, bool) {
-	v, ok := env.reports[cluster]
-	if !ok {
-		return session.Current{}, false
-	}
-	return session.Current{Report: v, Status: env.status(cluster)}, true
-}
-
-// resolve implements httpapi.Registry.
-func (env *environment) resolve(name string) (string, bool) {
-	_, ok := env.reports[name]
-	return name, ok
-}
-
-// list implements httpapi.Registry.
-func (env *environment) list() []httpapi.Registered {
-	var all []httpapi.Registered
-	for _, name := range env.names {
-		all = append(all, httpapi.Registered{Name: name})
-	}
-	return all
 }
 
 // get decodes a JSON response of the API, and fails the test unless the status is 200.

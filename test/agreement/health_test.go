@@ -16,7 +16,7 @@ const healthSeeds = 200
 func TestHealthFollowsFromTheRows(t *testing.T) {
 	env := newEnvironment(t, healthSeeds, 1, 2, 4, 8)
 	counts := map[bool]int{}
-	for _, name := range env.names {
+	for _, name := range env.names() {
 		var d document
 		env.get(t, "/api/v1/clusters/"+name, nil, &d)
 		healthy, decided := healthOf(&d, env.evaluated[name])

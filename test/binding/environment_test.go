@@ -27,6 +27,7 @@ import (
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/session/dial"
+	"rollcall.dev/rollcall/master/session/sessiontest"
 	"rollcall.dev/rollcall/test/fault"
 )
 
@@ -47,24 +48,10 @@ type environment struct {
 	listener *memconn.Listener // the agent's
 	pin      string            // of the agent's certificate
 
-	registry *registry
+	registry *sessiontest.Registry
 	sessions *session.Sessions
 	// dialTarget is the listener that the master's dials connect to.
 	dialTarget *memconn.Listener
-}
-
-// registry is a master's registry with the only cluster.
-type registry struct {
-	mu      sync.Mutex
-	cluster session.Cluster
-}
-
-func (r *registry) Resolve(n string) (string, bool) { return n, n == name }
-
-func (r *registry) Cluster(n string) (session.Cluster, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.cluster, n == name
 }
 
 // runEnvironment runs f with a master and an agent that has the master's key. The master has no cluster yet:
@@ -78,7 +65,7 @@ func runEnvironment(t *testing.T, edit func(*report.Config), f func(t *testing.T
 	synctest.Test(t, func(t *testing.T) {
 		env := &environment{
 			t: t, signer: token.NewSigner(key), verifier: token.NewVerifier(name, key.Public().(ed25519.PublicKey)),
-			listener: memconn.Listen(buffer), registry: &registry{},
+			listener: memconn.Listen(buffer), registry: sessiontest.NewRegistry(),
 		}
 		stopAgent := env.startAgent(edit)
 		stopMaster := env.startMaster(nil)
@@ -157,12 +144,15 @@ func (env *environment) register(l *memconn.Listener, pin string, change ...func
 
 // edit changes the registered cluster.
 func (env *environment) edit(change func(*session.Cluster)) {
-	env.registry.mu.Lock()
-	generation := env.registry.cluster.Generation + 1
-	change(&env.registry.cluster)
-	env.registry.cluster.Generation = generation
-	env.registry.mu.Unlock()
-	env.sessions.Sync(name)
+	env.t.Helper()
+	c, _ := env.registry.Cluster(name)
+	generation := c.Generation + 1
+	change(&c)
+	c.Name, c.Generation = name, generation
+	env.registry.Set(c)
+	if err := env.sessions.Sync(name); err != nil {
+		env.t.Fatal(err)
+	}
 }
 
 // get waits for a report of the cluster.

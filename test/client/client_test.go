@@ -21,7 +21,7 @@ func TestClientDecodesTheMastersResponses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := m.reports["prod-eu"]
+	want := m.sessions.Reports["prod-eu"]
 	switch {
 	case d.Cluster != "prod-eu" || d.ResourceVersion != want.ResourceVersion() || d.Session.Phase != "Reporting" || len(d.Sections) != int(state.NumSections):
 		t.Errorf("got head %+v", d.ClusterMeta)
@@ -55,8 +55,8 @@ func TestClientReadsAllPages(t *testing.T) {
 		}
 		clusters = append(clusters, c.Name)
 	}
-	if !slices.Equal(clusters, m.names) {
-		t.Errorf("got %q, want %q", clusters, m.names)
+	if want, _ := m.sessions.Names(); !slices.Equal(clusters, want) {
+		t.Errorf("got %q, want %q", clusters, want)
 	}
 }
 
@@ -121,7 +121,7 @@ func TestCacheFollowsTheMaster(t *testing.T) {
 	if want := []string{"add web-2", "delete dns", "log waiting to running", "summary true"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if f := c.Freshness(); f.Stale || !f.Connected || f.ResourceVersion != m.reports["prod-eu"].ResourceVersion() || len(f.Sections) != 1 {
+	if f := c.Freshness(); f.Stale || !f.Connected || f.ResourceVersion != m.sessions.Reports["prod-eu"].ResourceVersion() || len(f.Sections) != 1 {
 		t.Errorf("got freshness %+v", f)
 	}
 }

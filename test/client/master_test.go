@@ -9,8 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +22,7 @@ import (
 	"rollcall.dev/rollcall/master/httpapi"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/session/dial"
+	"rollcall.dev/rollcall/master/session/sessiontest"
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -41,31 +40,28 @@ type masterAPI struct {
 	api    http.Handler
 	server *httptest.Server
 
-	mu       sync.Mutex
-	names    []string
-	reports  map[string]*session.Report
-	failures map[string]error
-	changed  chan struct{}
+	sessions sessiontest.Sessions
 }
 
 // newShop returns a master with two clusters that report, a suspended one, and one that cannot be
 // reached. change, if it is not nil, changes the API's Config.
 func newShop(t *testing.T, change func(*httpapi.Config)) *masterAPI {
 	t.Helper()
-	m := &masterAPI{
-		names: []string{"lab", "lost", "prod-eu", "prod-us"}, changed: make(chan struct{}),
-		reports: map[string]*session.Report{}, failures: map[string]error{
+	unreachable := session.Status{Session: session.Info{Phase: session.Backoff}, Message: "connection refused"}
+	m := &masterAPI{sessions: sessiontest.Sessions{
+		Registered: registered("lab", "lost", "prod-eu", "prod-us"),
+		Reports:    map[string]*session.Report{}, Statuses: map[string]session.Status{"lab": unreachable, "lost": unreachable},
+		Failures: map[string]error{
 			"lab":  session.ErrSuspended,
 			"lost": &session.UnreachableError{Reason: dial.DialFailed, Err: errors.New("connection refused"), RetryAfter: 3 * time.Second},
 		},
-	}
+	}}
 	m.report(t, "prod-eu", shopObjects()...)
 	m.report(t, "prod-us", shopObjects()[:2]...)
 	registry := prometheus.NewRegistry()
 	c := httpapi.Config{
-		Sessions:  httpapi.Sessions{Await: m.await, LastReport: m.lastReport, Status: m.status, Watch: func(context.Context, string) func() { return func() {} }, Current: m.current},
-		Registry:  httpapi.Registry{Resolve: m.resolve, List: m.list, LastKnown: func(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false }},
-		Version: "v1.2.3", Documents: view.NewDocumentCache(1 << 20), Gatherer: registry, Metrics: registry, Log: slog.New(slog.DiscardHandler),
+		Sessions: &m.sessions, Registry: &m.sessions,
+		Documents: view.NewDocumentCache(1 << 20), Gatherer: registry, Metrics: registry, Log: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {
 		change(&c)
@@ -111,7 +107,7 @@ func (m *masterAPI) report(t *testing.T, cluster string, objects ...state.Object
 // change changes the state of a cluster.
 func (m *masterAPI) change(t *testing.T, cluster string, removes []state.Key, upserts ...state.Object) {
 	t.Helper()
-	base, err := m.reports[cluster].State()
+	base, err := m.sessions.Reports[cluster].State()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,81 +132,25 @@ func (m *masterAPI) apply(t *testing.T, cluster string, base *state.State, d sta
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.reports[cluster] = &session.Report{
+	report := &session.Report{
 		Cluster: cluster, UID: "8a1f", KubernetesVersion: "v1.36.3", AgentVersion: "v0.1.0", Term: 17, LazyState: wire.NewLazyState(s), Summary: state.Summarize(s, now),
 		ObservedAt: now, ReceivedAt: now, TTL: time.Minute, ExpiresAt: now.Add(time.Minute),
 		Session: session.Info{ID: "s-1", Phase: session.Reporting, StartedAt: now, ExpiresAt: now.Add(30 * time.Minute)},
 	}
-	close(m.changed)
-	m.changed = make(chan struct{})
-}
-
-// await implements httpapi.Sessions.
-func (m *masterAPI) await(_ context.Context, cluster string) (*session.Report, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if err := m.failures[cluster]; err != nil {
-		return nil, err
-	}
-	return m.reports[cluster], nil
-}
-
-// lastReport implements httpapi.Sessions.
-func (m *masterAPI) lastReport(cluster string) (*session.Report, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	v, ok := m.reports[cluster]
-	return v, ok
-}
-
-// status implements httpapi.Sessions.
-func (m *masterAPI) status(cluster string) session.Status {
-	v, ok := m.lastReport(cluster)
-	if !ok {
-		return session.Status{Session: session.Info{Phase: session.Backoff}, Message: "connection refused"}
-	}
-	return session.Status{Session: v.Session, UID: v.UID, KubernetesVersion: v.KubernetesVersion, AgentVersion: v.AgentVersion}
-}
-
-// current implements httpapi.Sessions.
-func (m *masterAPI) current(cluster string) (session.Current, bool) {
-	if _, ok := m.resolve(cluster); !ok {
-		return session.Current{}, false
-	}
-	o := m.status(cluster)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return session.Current{Report: m.reports[cluster], Status: o, Changed: m.changed}, true
-}
-
-// resolve implements httpapi.Registry.
-func (m *masterAPI) resolve(name string) (string, bool) {
-	if name == "203.0.113.7" {
-		return "prod-eu", true
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return name, slices.Contains(m.names, name)
+	m.sessions.Change(func() {
+		m.sessions.Reports[cluster], m.sessions.Statuses[cluster] = report, sessiontest.StatusOf(report)
+	})
 }
 
 // register replaces the list of registered clusters.
 func (m *masterAPI) register(names ...string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.names = names
-	close(m.changed)
-	m.changed = make(chan struct{})
+	m.sessions.Change(func() { m.sessions.Registered = registered(names...) })
 }
 
-// list implements httpapi.Registry.
-func (m *masterAPI) list() []httpapi.Registered {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var all []httpapi.Registered
-	for _, name := range m.names {
-		all = append(all, httpapi.Registered{Name: name, Suspended: name == "lab", ClusterIPs: map[string][]string{"prod-eu": {"203.0.113.7"}}[name]})
+// registered returns clusters with the properties that they have in the shop.
+func registered(names ...string) (all []session.Registered) {
+	for _, name := range names {
+		all = append(all, session.Registered{Name: name, Suspended: name == "lab", ClusterIPs: map[string][]string{"prod-eu": {"203.0.113.7"}}[name]})
 	}
 	return all
 }

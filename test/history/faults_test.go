@@ -70,7 +70,7 @@ func (a *readers) watch() {
 			release()
 			at, release = m, func() {}
 			if m != nil {
-				release = m.Watch(context.Background(), name)
+				release, _ = m.Watch(context.Background(), name) // the registry has the cluster
 			}
 		}
 		if m == nil {

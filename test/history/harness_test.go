@@ -23,6 +23,7 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 	"rollcall.dev/rollcall/master/httpapi"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/sessiontest"
 	"rollcall.dev/rollcall/master/view"
 	"rollcall.dev/rollcall/test/fault"
 	"rollcall.dev/rollcall/test/history"
@@ -260,23 +261,14 @@ func (f *fencedStore) Save(ctx context.Context, r *session.Report) error {
 	return f.Store.Save(ctx, r)
 }
 
-// registry is a master's registry with the only cluster.
-type registry struct{ endpoint string }
-
-func (r registry) Resolve(n string) (string, bool) { return n, n == name }
-
-func (r registry) Cluster(n string) (session.Cluster, bool) {
-	return session.Cluster{
-		Name: name, Generation: 1, Endpoint: r.endpoint,
-		RequestPeriod: period, SessionDuration: 15 * time.Second, CacheTTL: ttl, IdleRefresh: 20 * time.Second,
-	}, n == name
-}
-
 // startMaster starts a master with the harness's Store.
 func (s *harness) startMaster() {
 	m := &master{store: &fencedStore{Store: s.store}, ended: make(chan struct{})}
 	jitter := rand.New(rand.NewPCG(s.random.Uint64(), 2))
-	known := registry{"ws://agent:7443"}
+	known := sessiontest.NewRegistry(session.Cluster{
+		Name: name, Generation: 1, Endpoint: "ws://agent:7443",
+		RequestPeriod: period, SessionDuration: 15 * time.Second, CacheTTL: ttl, IdleRefresh: 20 * time.Second,
+	})
 	var mu sync.Mutex
 	m.Sessions = session.New(session.Config{
 		Registry: known, Store: m.store, Insecure: true, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
@@ -309,15 +301,10 @@ func (s *harness) startMaster() {
 }
 
 // newAPI returns the HTTP API of a master.
-func (m *master) newAPI(r registry) *httpapi.API {
+func (m *master) newAPI(r httpapi.Registry) *httpapi.API {
 	metrics := prometheus.NewRegistry()
 	return httpapi.New(httpapi.Config{
-		Sessions: httpapi.Sessions{Await: m.Await, LastReport: m.LastReport, Status: m.Status, Watch: m.Watch, Current: m.Current},
-		Registry: httpapi.Registry{
-			Resolve:   r.Resolve,
-			List:      func() []httpapi.Registered { return []httpapi.Registered{{Name: name}} },
-			LastKnown: func(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false },
-		},
+		Sessions: m.Sessions, Registry: r,
 		Documents: view.NewDocumentCache(16 << 20),
 		Gatherer:  metrics, Metrics: metrics, Log: slog.New(slog.DiscardHandler),
 	})

@@ -23,6 +23,7 @@ import (
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/session/dial"
+	"rollcall.dev/rollcall/master/session/sessiontest"
 )
 
 const (
@@ -75,11 +76,6 @@ func (l listener) Accept() (net.Conn, error) {
 }
 
 // registry is a master's registry with the only cluster.
-type registry struct{ cluster session.Cluster }
-
-func (r registry) Resolve(n string) (string, bool)          { return n, n == name }
-func (r registry) Cluster(n string) (session.Cluster, bool) { return r.cluster, n == name }
-
 // startAgent starts an agent with the objects of cluster. stop ends it.
 func startAgent(t *testing.T, l net.Listener, public ed25519.PublicKey) (pin string, stop func()) {
 	t.Helper()
@@ -142,10 +138,10 @@ func TestRefreshOfAnIdleClusterIsSmall(t *testing.T) {
 		pin, stop := startAgent(t, listener{front, &down}, key.Public().(ed25519.PublicKey))
 		synctest.Wait()
 		sessions := session.New(session.Config{
-			Registry: registry{session.Cluster{
+			Registry: sessiontest.NewRegistry(session.Cluster{
 				Name: name, Generation: 1, Endpoint: "wss://10.20.0.7:7443", TLS: dial.TLS{PinnedSHA256: []string{pin}},
 				RequestPeriod: 5 * time.Second, SessionDuration: 30 * time.Minute, CacheTTL: 10 * time.Second, IdleRefresh: refresh,
-			}},
+			}),
 			Signer: token.NewSigner(key), Log: slog.New(slog.DiscardHandler),
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				c, err := front.Dial(ctx)

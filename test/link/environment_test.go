@@ -13,7 +13,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,6 +31,7 @@ import (
 	"rollcall.dev/rollcall/api/tlsfiles"
 	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/master/session"
+	"rollcall.dev/rollcall/master/session/sessiontest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -46,7 +46,7 @@ type environment struct {
 	t        *testing.T
 	signer   *token.Signer
 	public   ed25519.PublicKey
-	registry *registry
+	registry *sessiontest.Registry
 	tls      *tls.Config
 	pin      string // of the master's certificate
 
@@ -78,32 +78,6 @@ func (r *refusals) last() string {
 	return r.list[len(r.list)-1]
 }
 
-// registry is a master's registry in memory.
-type registry struct {
-	mu       sync.Mutex
-	clusters map[string]session.Cluster
-}
-
-func (r *registry) Resolve(n string) (string, bool) { return n, true }
-
-func (r *registry) Cluster(n string) (session.Cluster, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	c, ok := r.clusters[n]
-	return c, ok
-}
-
-func (r *registry) ClusterOfKey(key string) (string, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for n, c := range r.clusters {
-		if slices.Contains(c.TLS.PinnedSHA256, key) {
-			return n, true
-		}
-	}
-	return "", false
-}
-
 // run runs f in virtual time, with a master that has no cluster yet.
 func run(t *testing.T, f func(t *testing.T, env *environment)) {
 	t.Helper()
@@ -117,7 +91,7 @@ func run(t *testing.T, f func(t *testing.T, env *environment)) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		env := &environment{
-			t: t, signer: token.NewSigner(key), public: key.Public().(ed25519.PublicKey), registry: &registry{clusters: map[string]session.Cluster{}},
+			t: t, signer: token.NewSigner(key), public: key.Public().(ed25519.PublicKey), registry: sessiontest.NewRegistry(),
 			tls: config, pin: tlsfiles.Pin(config.Certificates[0].Leaf), refused: &refusals{},
 		}
 		env.startMaster()
@@ -140,8 +114,9 @@ func (env *environment) startMaster() {
 	listener := env.listener
 	running.Go(func() { _ = server.ServeTLS(listener, "", "") })
 	running.Go(func() { _ = env.sessions.Run(ctx) })
-	for n := range env.registry.clusters {
-		env.sessions.Sync(n)
+	names, _ := env.registry.Names()
+	for _, n := range names {
+		env.sync(n)
 	}
 	synctest.Wait()
 	env.stopMaster = func() {
@@ -166,19 +141,24 @@ func (env *environment) register(key crypto.Signer, change ...func(*session.Clus
 
 // set replaces a cluster of the registry.
 func (env *environment) set(c session.Cluster) {
-	env.registry.mu.Lock()
-	c.Generation = env.registry.clusters[c.Name].Generation + 1
-	env.registry.clusters[c.Name] = c
-	env.registry.mu.Unlock()
-	env.sessions.Sync(c.Name)
+	before, _ := env.registry.Cluster(c.Name)
+	c.Generation = before.Generation + 1
+	env.registry.Set(c)
+	env.sync(c.Name)
 }
 
 // remove removes a cluster from the registry.
 func (env *environment) remove(n string) {
-	env.registry.mu.Lock()
-	delete(env.registry.clusters, n)
-	env.registry.mu.Unlock()
-	env.sessions.Sync(n)
+	env.registry.Remove(n)
+	env.sync(n)
+}
+
+// sync tells the sessions that a cluster of the registry has changed.
+func (env *environment) sync(n string) {
+	env.t.Helper()
+	if err := env.sessions.Sync(n); err != nil {
+		env.t.Fatal(err)
+	}
 }
 
 // get waits for a report of the cluster.

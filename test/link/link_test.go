@@ -2,6 +2,7 @@ package link_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -262,4 +263,39 @@ func (c countingConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	c.bytes.Add(int64(n))
 	return n, err
+}
+
+// TestLinksWhileTheRegistryCannotBeRead checks that an agent is told to try again, and not that it is unknown, and that
+// admitted agents keep their links.
+func TestLinksWhileTheRegistryCannotBeRead(t *testing.T) {
+	run(t, func(t *testing.T, env *environment) {
+		key, cause := newKey(t), errors.New("the ClusterAgents have not been read yet")
+		env.register(key)
+		env.registry.Fail(cause)
+		a := env.startAgent(key)
+		<-time.After(time.Minute)
+		if got := a.log.String(); !strings.Contains(got, "Unavailable: the master cannot decide now") || strings.Contains(got, "NotAdmitted") {
+			t.Errorf("the agent logged %s, want Unavailable", got)
+		}
+		if last := env.refused.last(); last != "" || env.linked() {
+			t.Errorf("got the refusal %q, linked %t; want neither", last, env.linked())
+		}
+		env.registry.Fail(nil)
+		<-time.After(11 * time.Second) // the longest time between two attempts
+		synctest.Wait()
+		since := env.sessions.Status(name).Link.Since
+		if since.IsZero() {
+			t.Fatal("the agent has no link, although the registry can be read again")
+		}
+		env.registry.Fail(cause)
+		if err := env.sessions.Sync(name); !errors.Is(err, cause) {
+			t.Errorf("Sync: got error %v, want %v", err, cause)
+		}
+		<-time.After(time.Minute)
+		env.mustGet()
+		if !env.linked() {
+			t.Error("the link was closed")
+		}
+		a.stop()
+	})
 }

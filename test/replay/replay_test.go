@@ -29,6 +29,7 @@ import (
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/session/dial"
+	"rollcall.dev/rollcall/master/session/sessiontest"
 )
 
 var record = flag.String("record", "", "record a session as this version, instead of replaying the recorded ones")
@@ -41,11 +42,6 @@ const (
 )
 
 // registry is a master's registry with the only cluster.
-type registry struct{ cluster session.Cluster }
-
-func (r registry) Resolve(n string) (string, bool)          { return n, n == name }
-func (r registry) Cluster(n string) (session.Cluster, bool) { return r.cluster, n == name }
-
 // serve serves a handler over TLS. It returns the pin of its certificate, and a function that ends it.
 func serve(t *testing.T, l net.Listener, handler http.Handler) (pin string, stop func()) {
 	t.Helper()
@@ -67,10 +63,10 @@ func serve(t *testing.T, l net.Listener, handler http.Handler) (pin string, stop
 // startMaster starts the sessions of a master whose agent is behind a listener. The master asks for a summary at once.
 func startMaster(key ed25519.PrivateKey, pin string, front *memconn.Listener) (sessions *session.Sessions, stop func()) {
 	sessions = session.New(session.Config{
-		Registry: registry{session.Cluster{
+		Registry: sessiontest.NewRegistry(session.Cluster{
 			Name: name, Generation: 1, Endpoint: "wss://10.20.0.7:7443", TLS: dial.TLS{PinnedSHA256: []string{pin}},
 			RequestPeriod: 5 * time.Second, SessionDuration: 30 * time.Minute, CacheTTL: 10 * time.Second, IdleRefresh: 5 * time.Minute,
-		}},
+		}),
 		Signer: token.NewSigner(key), Log: slog.New(slog.DiscardHandler),
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return front.Dial(ctx) },
 	})

@@ -41,8 +41,8 @@ type Config struct {
 	// OnIdle is called when a cluster has an idle link, and when that breaks or is closed. It is not called by Take.
 	// It must not block.
 	OnIdle func(cluster string)
-	// OnRefused is called for each refused agent. cluster is what the agent claims to be. It must not block.
-	// It may be nil.
+	// OnRefused is called for each refused agent, unless the master could not decide. cluster is what the agent claims
+	// to be. It must not block. It may be nil.
 	OnRefused func(cluster string, refused *link.Refused)
 	Log       *slog.Logger
 	// Metrics registers the metrics, unless it is nil.
@@ -177,7 +177,8 @@ func (p *Pool) watch(l *Link) {
 	}()
 }
 
-// Sync decides again about the agent of a cluster's idle link, and closes the link if it is not admitted any more.
+// Sync decides again about the agent of a cluster's idle link, and closes the link if it is not admitted any more. It
+// keeps the link while the master cannot decide.
 // It must be called when the cluster's entry in the Registry was changed or deleted.
 func (p *Pool) Sync(cluster string) {
 	p.mu.Lock()
@@ -186,7 +187,7 @@ func (p *Pool) Sync(cluster string) {
 	if l == nil {
 		return
 	}
-	if d := p.cfg.Authorize(l.candidate); d.Refused != nil {
+	if d := p.cfg.Authorize(l.candidate); d.Refused != nil && d.Refused.Code != link.Unavailable {
 		p.cfg.Log.Info("closing the link of an agent that is not admitted any more", "cluster", cluster, "link", l.id, "reason", d.Refused)
 		p.discard(l, websocket.StatusPolicyViolation, "not admitted any more")
 	}
@@ -291,7 +292,7 @@ func (p *Pool) reject(r *http.Request, l *Link, candidate *link.Candidate, err e
 		cluster = candidate.Cluster
 	}
 	p.cfg.Log.Info("refused an agent", "address", r.RemoteAddr, "cluster", cluster, "reason", refused.Code, "message", refused.Message)
-	if p.cfg.OnRefused != nil && cluster != "" {
+	if p.cfg.OnRefused != nil && cluster != "" && refused.Code != link.Unavailable {
 		p.cfg.OnRefused(cluster, refused)
 	}
 }

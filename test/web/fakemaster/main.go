@@ -28,23 +28,19 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "the loopback address to listen on")
 	scenario := flag.String("scenario", "fleet", "the clusters to serve: empty, fleet, thousands, large, hostile or broken")
 	auth := flag.Bool("auth", false, "require a sign-in")
-	local := flag.Bool("local", false, "serve like `kubectl rollcall local`, without a hub")
 	noSockets := flag.Bool("no-sockets", false, "reject websockets, as some proxies do")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *listen, *scenario, options{*auth, *local, *noSockets}); err != nil {
+	if err := run(ctx, *listen, *scenario, *auth, *noSockets); err != nil {
 		fmt.Fprintln(os.Stderr, "fakemaster:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
-// options are the flags with which the master serves.
-type options struct{ auth, local, noSockets bool }
-
 // run serves a scenario until ctx ends. It prints the URL when it listens.
-func run(ctx context.Context, listen, scenario string, o options) error {
+func run(ctx context.Context, listen, scenario string, auth, noSockets bool) error {
 	if scenarios[scenario] == nil {
 		return fmt.Errorf("unknown scenario %q", scenario)
 	}
@@ -54,8 +50,8 @@ func run(ctx context.Context, listen, scenario string, o options) error {
 	if err != nil {
 		return err
 	}
-	api := newAPI(s, o)
-	server := &http.Server{Handler: routes(s, api, o.noSockets), ReadHeaderTimeout: 5 * time.Second}
+	api := newAPI(s, auth)
+	server := &http.Server{Handler: routes(s, api, noSockets), ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		<-ctx.Done()
 		api.Drain()
@@ -75,15 +71,13 @@ func run(ctx context.Context, listen, scenario string, o options) error {
 }
 
 // newAPI returns the master's API over simulated sessions.
-func newAPI(s *sessions, o options) *httpapi.API {
+func newAPI(s *sessions, auth bool) *httpapi.API {
 	registry := prometheus.NewRegistry()
 	c := httpapi.Config{
-		Sessions: httpapi.Sessions{Await: s.await, LastReport: s.lastReport, Status: s.status, Watch: s.watch, Current: s.current},
-		Registry: httpapi.Registry{Resolve: s.resolve, List: s.list, LastKnown: s.lastKnown},
-		Version:  "v1.2.3", Local: o.local,
+		Sessions: s, Registry: s,
 		Documents: view.NewDocumentCache(64 << 20), Gatherer: registry, Metrics: registry, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
-	if o.auth {
+	if auth {
 		c.Authenticate = authenticate
 	}
 	return httpapi.New(c)

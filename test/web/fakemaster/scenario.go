@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
-	"rollcall.dev/rollcall/master/httpapi"
 	"rollcall.dev/rollcall/master/session"
 )
 
@@ -21,7 +20,7 @@ var scenarios = map[string]func() []*cluster{
 
 // newCluster returns a cluster that reports usage and is idle.
 func newCluster(name string, nodes, times int) *cluster {
-	return &cluster{Registered: httpapi.Registered{Name: name}, state: newClusterState(name, nodes, times), usage: true, info: session.Info{Phase: session.Idle}}
+	return &cluster{Registered: session.Registered{Name: name}, state: newClusterState(name, nodes, times), usage: true, info: session.Info{Phase: session.Idle}}
 }
 
 // observed sets the last report to some time ago, and returns the cluster.

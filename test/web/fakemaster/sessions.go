@@ -10,7 +10,6 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire"
-	"rollcall.dev/rollcall/master/httpapi"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/session/dial"
 )
@@ -27,7 +26,7 @@ const (
 
 // cluster is a fake cluster with its session.
 type cluster struct {
-	httpapi.Registered
+	session.Registered
 	state *clusterState
 	// unreachable is the reason why the agent cannot be reached; empty if it can.
 	unreachable string
@@ -171,8 +170,8 @@ func (c *cluster) reason() session.Reason {
 	return session.Succeeded
 }
 
-// watch implements httpapi.Sessions.
-func (s *sessions) watch(_ context.Context, name string) func() {
+// Watch implements httpapi.Sessions.
+func (s *sessions) Watch(_ context.Context, name string) (release func(), err error) {
 	add := func(n int) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -181,22 +180,22 @@ func (s *sessions) watch(_ context.Context, name string) func() {
 		}
 	}
 	add(1)
-	return sync.OnceFunc(func() { add(-1) })
+	return sync.OnceFunc(func() { add(-1) }), nil
 }
 
-// current implements httpapi.Sessions.
-func (s *sessions) current(name string) (session.Current, bool) {
+// Current implements httpapi.Sessions.
+func (s *sessions) Current(name string) (session.Current, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.find(name)
 	if c == nil {
-		return session.Current{}, false
+		return session.Current{}, session.ErrNotFound
 	}
-	return session.Current{Report: c.latest, Status: c.status(), Suspended: c.Suspended, Changed: s.changed}, true
+	return session.Current{Report: c.latest, Status: c.status(), Suspended: c.Suspended, Changed: s.changed}, nil
 }
 
-// lastReport implements httpapi.Sessions.
-func (s *sessions) lastReport(name string) (*session.Report, bool) {
+// LastReport implements httpapi.Sessions.
+func (s *sessions) LastReport(name string) (*session.Report, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.find(name)
@@ -206,8 +205,8 @@ func (s *sessions) lastReport(name string) (*session.Report, bool) {
 	return c.latest, true
 }
 
-// status implements httpapi.Sessions.
-func (s *sessions) status(name string) session.Status {
+// Status implements httpapi.Sessions.
+func (s *sessions) Status(name string) session.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c := s.find(name); c != nil {
@@ -216,36 +215,38 @@ func (s *sessions) status(name string) session.Status {
 	return session.Status{}
 }
 
-// list implements httpapi.Registry.
-func (s *sessions) list() []httpapi.Registered {
+// List implements httpapi.Registry.
+func (s *sessions) List() ([]session.Registered, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var all []httpapi.Registered
+	var all []session.Registered
 	for _, c := range s.clusters {
 		all = append(all, c.Registered)
 	}
-	return all
+	return all, nil
 }
 
-// resolve implements httpapi.Registry.
-func (s *sessions) resolve(name string) (string, bool) {
+// Resolve implements httpapi.Registry.
+func (s *sessions) Resolve(name string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.clusters {
 		if c.Name == name || slices.Contains(c.ClusterIPs, name) {
-			return c.Name, true
+			return c.Name, nil
 		}
 	}
-	return "", false
+	return "", session.ErrNotFound
 }
 
-// await returns an error, since the page only watches.
-func (s *sessions) await(context.Context, string) (*session.Report, error) {
+// Await returns an error, since the page only watches.
+func (s *sessions) Await(context.Context, string) (*session.Report, error) {
 	return nil, errors.New("the fake master supports watches only")
 }
 
-// lastKnown implements httpapi.Registry.
-func (s *sessions) lastKnown(string) (httpapi.LastKnown, bool) { return httpapi.LastKnown{}, false }
+// StoredStatus implements httpapi.Registry. There is no other master.
+func (s *sessions) StoredStatus(string) (session.StoredStatus, error) {
+	return session.StoredStatus{}, session.ErrNotFound
+}
 
 // watched returns the sorted names of watched clusters.
 func (s *sessions) watched() []string {

@@ -134,10 +134,6 @@ export interface components {
         Credentials: {
             token: string;
         };
-        Version: {
-            version: string;
-            local?: boolean;
-        };
         Node: {
             name: string;
             ready: components["schemas"]["Tristate"];
