@@ -82,9 +82,11 @@ func newAgent(ctx context.Context, cfg Config) (*agent, error) {
 		return nil, err
 	}
 	a.workers = []func(context.Context) error{a.store.Run, identity.run, NewInformer(cluster, nil, a.store, cfg.Log), usage.Run, a.runMemoryReleaser}
+	health := &health{identity: identity.get, current: a.store.Current}
 	if verifier != nil {
 		keys := &masterKeys{files: cfg.MasterPublicKeyFiles, verifier: verifier, onChange: func() { a.handler.KeysChanged() }, log: cfg.Log}
 		a.workers = append(a.workers, keys.run)
+		health.keys = keys.ready
 	}
 
 	registry := prometheus.NewRegistry()
@@ -98,7 +100,6 @@ func newAgent(ctx context.Context, cfg Config) (*agent, error) {
 	if a.links, err = cfg.newLinks(identity, certificate, verifier, a.handler, registry); err != nil {
 		return nil, err
 	}
-	health := &health{identity: identity.get, current: a.store.Current}
 	if certificate != nil {
 		a.workers = append(a.workers, certificate.run)
 		health.certificate = certificate.ready

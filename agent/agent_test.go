@@ -255,7 +255,7 @@ func TestRunErrors(t *testing.T) {
 	}{
 		"no name":                {func(c *Config) { c.ClusterName = "" }, "--cluster-name"},
 		"no kubeconfig":          {func(c *Config) { c.Kubeconfig = "/nonexistent" }, "load the kubeconfig of the member cluster"},
-		"no key file":            {func(c *Config) { c.Auth, c.MasterPublicKeyFiles = AuthToken, []string{"/nonexistent"} }, "read public key"},
+		"no key file":            {func(c *Config) { c.Auth, c.MasterPublicKeyFiles = AuthToken, []string{"/nonexistent/master.pub"} }, "read public key"},
 		"no certificate":         {func(c *Config) { c.TLSCertFile, c.TLSKeyFile = "/nonexistent", "/nonexistent" }, "/nonexistent"},
 		"address in use":         {func(c *Config) { c.Listen = busy.Addr().String() }, "serve masters"},
 		"metrics address in use": {func(c *Config) { c.MetricsListen = busy.Addr().String() }, "serve metrics"},

@@ -184,13 +184,14 @@ func (c *Config) servesPlain() bool {
 // usesOwnCertificate reports whether the agent keeps its certificate in a Secret.
 func (c *Config) usesOwnCertificate() bool { return c.TLSCertFile == "" && c.TLSSecret != "" }
 
-// verifier returns the verifier of tokens and signatures, or nil for AuthNone.
+// verifier returns the verifier of tokens and signatures, or nil for AuthNone. It accepts no master while there is no
+// public key yet.
 func (c *Config) verifier() (*token.Verifier, error) {
 	if c.Auth == AuthNone {
 		return nil, nil
 	}
 	keys, err := token.ReadPublicKeys(c.MasterPublicKeyFiles...)
-	if err != nil {
+	if err != nil && !errors.Is(err, token.ErrNotYet) {
 		return nil, err
 	}
 	return token.NewVerifier(c.ClusterName, keys...), nil

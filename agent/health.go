@@ -16,6 +16,8 @@ type health struct {
 	current  func() *snapshot.Version
 	// certificate returns an error if there is no serving certificate. It is nil if there always is one.
 	certificate func() error
+	// keys returns an error while the agent has no public key of a master. It is nil if it needs none.
+	keys func() error
 }
 
 // register adds the handlers to mux.
@@ -44,6 +46,11 @@ func (h *health) problems(now time.Time) []string {
 	if h.certificate != nil {
 		if err := h.certificate(); err != nil {
 			problems = append(problems, "certificate: "+err.Error())
+		}
+	}
+	if h.keys != nil {
+		if err := h.keys(); err != nil {
+			problems = append(problems, "keys: "+err.Error())
 		}
 	}
 	v := h.current()

@@ -2,7 +2,10 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"rollcall.dev/rollcall/api/token"
@@ -24,6 +27,7 @@ type masterKeys struct {
 
 // run reloads the files every keysPeriod until ctx is done.
 func (k *masterKeys) run(ctx context.Context) error {
+	k.reload()
 	ticker := time.NewTicker(keysPeriod)
 	defer ticker.Stop()
 	for {
@@ -36,12 +40,24 @@ func (k *masterKeys) run(ctx context.Context) error {
 	}
 }
 
+// ready returns an error while there is no key at all.
+func (k *masterKeys) ready() error {
+	if k.verifier.HasKeys() {
+		return nil
+	}
+	return fmt.Errorf("no file of --master-public-key-file (%s) has the public key of the master yet: install it with the ConfigMap that is mounted there", strings.Join(k.files, ", "))
+}
+
 // reload replaces the keys by the current content of the files. If they cannot be read, it logs the error once and
 // keeps the previous keys. That happens, for example, while the volume of a Secret is replaced, and an agent without
 // keys would refuse every master.
 func (k *masterKeys) reload() {
 	keys, err := token.ReadPublicKeys(k.files...)
+	waiting := errors.Is(err, token.ErrNotYet) && !k.verifier.HasKeys()
 	switch {
+	case waiting && err.Error() != k.lastError:
+		k.lastError = err.Error()
+		k.log.Warn("waiting for the master's public key; no master is accepted before", "error", err)
 	case err != nil && err.Error() != k.lastError:
 		k.lastError = err.Error()
 		k.log.Warn("cannot reload the master's public keys; keeping the previous ones", "error", err)

@@ -87,3 +87,48 @@ func TestMasterKeysAreReloaded(t *testing.T) {
 		}
 	})
 }
+
+// TestAgentWaitsForTheFirstKey starts with the folder of an empty ConfigMap, in which a master publishes its key later.
+func TestAgentWaitsForTheFirstKey(t *testing.T) {
+	dir := t.TempDir()
+	public, file := newMasterKey(t, t.TempDir(), "master")
+	key, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mounted := filepath.Join(dir, "signing.key.pub")
+	c := Config{ClusterName: "member", Auth: AuthToken, MasterPublicKeyFiles: []string{mounted}}
+	synctest.Test(t, func(t *testing.T) {
+		v, err := c.verifier()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		changes := 0
+		k := &masterKeys{files: c.MasterPublicKeyFiles, verifier: v, onChange: func() { changes++ }, log: slog.New(slog.NewTextHandler(&log, nil))}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- k.run(ctx) }()
+		synctest.Wait()
+		for _, content := range []string{"", "\n", string(key)} {
+			if err := k.ready(); err == nil || !strings.Contains(err.Error(), mounted) {
+				t.Errorf("got ready error %v, want the missing file", err)
+			}
+			if err := os.WriteFile(mounted, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			<-time.After(2 * keysPeriod)
+			synctest.Wait()
+		}
+		if err := k.ready(); err != nil || changes != 1 || !v.Accepts(public) {
+			t.Errorf("got %v after %d changes, accepts the key: %v; want it after one change", err, changes, v.Accepts(public))
+		}
+		if n := strings.Count(log.String(), "waiting for the master's public key"); n != 2 || strings.Contains(log.String(), "keeping the previous") {
+			t.Errorf("want one warning for the missing file and one for the empty file, got\n%s", &log)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -36,6 +36,8 @@ type (
 	// BookmarkStatus is the object of a Bookmark. In WatchClusters, a Bookmark without a Cluster has
 	// only a version.
 	BookmarkStatus = httpv1.Bookmark
+	// Version has the version of the master.
+	Version = httpv1.Version
 	// Problem is an error response: the master's application/problem+json, or the response of
 	// something in front of the master.
 	Problem = httpv1.Problem

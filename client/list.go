@@ -231,6 +231,13 @@ func (c *Client) AllClusters(ctx context.Context, o ClusterOptions) iter.Seq2[Cl
 	}
 }
 
+// Version returns the version of the master.
+func (c *Client) Version(ctx context.Context) (Version, error) {
+	var v Version
+	_, err := c.get(ctx, "/version", nil, &v)
+	return v, err
+}
+
 // Metrics returns the metrics of the master in Prometheus' text format. It requires access to /metrics.
 func (c *Client) Metrics(ctx context.Context) ([]byte, error) {
 	response, err := c.open(ctx, "/metrics", nil, nil)

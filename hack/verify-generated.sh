@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-generated=(api/v1alpha1/zz_generated.deepcopy.go config/crd/bases config/charts docs/REFERENCE.md api/wire/wirepb api/wire/columnar/zz_generated.fields.go agent/informer/slimpb master/view/rows/zz_generated.rows.go docs/openapi.json web/src/stream/openapi.ts)
+generated=(api/v1alpha1/zz_generated.deepcopy.go config/crd/bases config/charts client/join/manifests docs/REFERENCE.md api/wire/wirepb api/wire/columnar/zz_generated.fields.go agent/informer/slimpb master/view/rows/zz_generated.rows.go docs/openapi.json web/src/stream/openapi.ts)
 kept=$(mktemp -d)
 trap 'rm -rf "$kept"' EXIT
 cp -r --parents "${generated[@]}" "$kept"

@@ -166,6 +166,8 @@ func (c *Config) assemble(login *login) *master {
 		Registry:  m.registry,
 		Documents: m.documents,
 		Page:      login.page(),
+		Version:   c.Version,
+		Local:     true,
 		History:   func(cluster string) *history.ClusterHistory { return m.history.Read(cluster, time.Now()) },
 		Prometheus: prom.New(prom.Config{
 			Sessions: m.sessions, Registry: m.registry, History: m.history, RevisionTimes: revisionTimes,

@@ -164,6 +164,7 @@ func (c *Config) assemble(ctx context.Context, hubConfig *rest.Config, store cac
 		}),
 		Authenticate: identify(authenticator),
 		SignIn:       signIn(authenticator),
+		Version:      c.Version,
 		Ready:        checks(registry, certificate, leaderCheck(hub, lease)),
 		Hosts:        c.hosts(), Limits: network.limits, Profiling: c.Profiling, Audit: auditWriter(auditLog),
 		Gatherer: prometheus.Gatherers{metrics, ctrlmetrics.Registry},

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // PEM block types: PKCS #8 and PKIX, as openssl writes them.
@@ -104,11 +106,18 @@ func ParsePrivateKey(data []byte) (ed25519.PrivateKey, error) {
 	return key, nil
 }
 
+// ErrNotYet is the error of ReadPublicKeys for a file that is empty, or missing in a folder that exists. The volume of
+// an empty ConfigMap is such a folder, until a master publishes its key.
+var ErrNotYet = errors.New("there is no key yet")
+
 // ReadPublicKeys returns all public keys in PEM files. A file without a key is an error.
 func ReadPublicKeys(paths ...string) ([]ed25519.PublicKey, error) {
 	var keys []ed25519.PublicKey
 	for _, path := range paths {
 		data, err := os.ReadFile(path) //nolint:gosec // the path is a flag's
+		if errors.Is(err, fs.ErrNotExist) && isFolder(filepath.Dir(path)) {
+			err = fmt.Errorf("%w (%w)", ErrNotYet, err)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("read public key: %w", err)
 		}
@@ -121,7 +130,15 @@ func ReadPublicKeys(paths ...string) ([]ed25519.PublicKey, error) {
 	return keys, nil
 }
 
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
 func parsePublicKeys(data []byte) ([]ed25519.PublicKey, error) {
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, fmt.Errorf("%w: the file is empty", ErrNotYet)
+	}
 	var keys []ed25519.PublicKey
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type == pemPrivate {

@@ -101,6 +101,9 @@ func TestKeyFileErrors(t *testing.T) {
 
 	for _, tc := range []struct{ name, public, private, want string }{
 		{name: "missing", public: filepath.Join(dir, "none"), want: "no such file"},
+		{name: "missing in a folder", public: filepath.Join(dir, "none"), want: ErrNotYet.Error()},
+		{name: "missing folder", public: filepath.Join(dir, "none", "none"), want: "read public key: open "},
+		{name: "empty", public: write("empty", nil), want: ErrNotYet.Error()},
 		{name: "missing private", private: filepath.Join(dir, "none"), want: "no such file"},
 		{name: "no PEM", public: write("text", []byte("hello")), want: "no PEM block"},
 		{name: "no PEM in private", private: write("text", []byte("hello")), want: "no PEM block"},

@@ -69,6 +69,9 @@ func (v *Verifier) Accepts(key ed25519.PublicKey) bool {
 	return slices.ContainsFunc(v.current(), func(k ed25519.PublicKey) bool { return k.Equal(key) })
 }
 
+// HasKeys reports whether there is a key.
+func (v *Verifier) HasKeys() bool { return len(v.current()) > 0 }
+
 func (v *Verifier) current() []ed25519.PublicKey { return *v.keys.Load() }
 
 // Nonce returns a nonce for a master whose token was refused because of its times. A token that

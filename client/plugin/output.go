@@ -54,6 +54,9 @@ func (o *output) human() bool {
 	return (*o.flags.OutputFormat == "" && *template == "") || *o.flags.OutputFormat == "wide"
 }
 
+// wide reports whether tables have all columns.
+func (o *output) wide() bool { return *o.flags.OutputFormat == "wide" }
+
 // printer prints the rows of a command.
 type printer[T any] struct {
 	kind   *kind[T]

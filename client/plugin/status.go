@@ -28,7 +28,7 @@ session if they have none.`,
 		Example: `  # List all clusters
   kubectl rollcall status
 
-  # Show the current status of prod-eu, with versions
+  # Show the current status of prod-eu, with the versions of Kubernetes, agent and master
   kubectl rollcall status prod-eu -o wide
 
   # Watch the status of all clusters
@@ -47,6 +47,9 @@ session if they have none.`,
 		}
 		defer closeClient()
 		s := statusCommand{p, master, printer}
+		if out.wide() {
+			s.printMasterVersion(cmd.Context())
+		}
 		switch {
 		case out.watch:
 			return s.watch(cmd.Context(), clusters)
@@ -130,6 +133,14 @@ type statusCommand struct {
 	*plugin
 	master  *client.Client
 	printer *printer[client.Cluster]
+}
+
+// printMasterVersion prints the version of the master before the table, to stderr. An error is that of the list,
+// too, which is printed next.
+func (s *statusCommand) printMasterVersion(ctx context.Context) {
+	if v, err := s.master.Version(ctx); err == nil {
+		fmt.Fprintf(s.ErrOut, "Master version: %s\n", state.CleanLine(v.Version))
+	}
 }
 
 // all prints all clusters as they were last observed.

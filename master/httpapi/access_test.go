@@ -67,6 +67,7 @@ func TestAccessReviews(t *testing.T) {
 		{"no profile for a reader of another profile", "/debug/pprof/heap", rules{{Verb: "get", Path: "/debug/pprof/goroutine"}: nil}, 403, ReasonForbidden},
 		{"a profile for who is not known", "/debug/pprof/heap", rules{{Verb: "get", Path: "/debug/pprof/heap"}: ErrUnauthenticated}, 401, ReasonUnauthorized},
 		{"health is everybody's", "/healthz", rules{}, 200, ""},
+		{"the version is everybody's", "/version", rules{}, 200, ""},
 		{"readiness is everybody's", "/readyz", rules{}, 200, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -50,6 +50,9 @@ type Config struct {
 	// Profiling enables /debug/pprof for callers that are authorized for its paths; without
 	// Authenticate, for everyone.
 	Profiling bool
+	// Version is the master's version. Local says that it runs on a user's machine, without a hub.
+	Version string
+	Local   bool
 	// Limits are the connection limits; the zero value uses defaults.
 	Limits connlimit.Config
 	// Audit is called for each request, and for the start of each watch. It must not block. If it is nil,

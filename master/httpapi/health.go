@@ -52,6 +52,14 @@ func (a *API) healthRoutes() http.Handler {
 	return mux
 }
 
+// version writes the version of the master. Like the one of Kubernetes, it needs no authentication.
+func (a *API) version(w http.ResponseWriter, r *http.Request) error {
+	if err := rejectQuery(r); err != nil {
+		return err
+	}
+	return writeUncached(w, httpv1.Version{Version: a.config.Version, Local: a.config.Local})
+}
+
 // whenReady rejects requests while a check of /readyz fails.
 func (a *API) whenReady(handle handlerFunc) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {

@@ -65,3 +65,19 @@ func TestMetricsCountRequestsByRoute(t *testing.T) {
 		}
 	}
 }
+
+func TestVersionOfTheMaster(t *testing.T) {
+	for want, c := range map[string]Config{
+		`{"version":"v1.2.3"}` + "\n":              {Version: "v1.2.3"},
+		`{"version":"v1.2.3","local":true}` + "\n": {Version: "v1.2.3", Local: true},
+	} {
+		api := shop(t).api(func(own *Config) { own.Version, own.Local = c.Version, c.Local })
+		got := get(api, "/version")
+		if got.Code != http.StatusOK || got.Body.String() != want || got.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("got %d %s, want %s, not to be cached", got.Code, got.Body, want)
+		}
+		if got := get(api, "/version?x=1"); got.Code != http.StatusBadRequest {
+			t.Errorf("with an unknown parameter: got %d, want 400", got.Code)
+		}
+	}
+}

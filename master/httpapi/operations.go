@@ -57,6 +57,7 @@ func (a *API) operations() []operation {
 	return append(all,
 		operation{pattern: "/api/openapi.json", id: "openAPI", serve: a.serveOpenAPI, mediaType: "application/json", summary: "Get the OpenAPI document.", statuses: []int{304, 405}},
 		operation{pattern: "/api", id: "openAPIPage", serve: a.serveOpenAPIPage, mediaType: "text/html", summary: "Show the OpenAPI document as an HTML page.", statuses: []int{405}},
+		operation{pattern: "/version", id: "getVersion", serve: a.version, schemaName: "Version", summary: "Get the version of the master. Needs no authentication.", statuses: []int{400, 405}},
 		operation{pattern: "/healthz", id: "healthz", serve: a.healthz, mediaType: "text/plain", summary: "Check whether the process is running.", statuses: []int{405}},
 		operation{pattern: "/readyz", id: "readyz", serve: a.readyz, mediaType: "text/plain", summary: "Check whether the master can serve clients; lists failing checks.", statuses: []int{405, 503}},
 		operation{pattern: "/metrics", id: "metrics", serve: a.metricsHandler(), mediaType: "text/plain", summary: "Get metrics of the process in the Prometheus exposition formats.", statuses: []int{401, 403, 405, 429, 503}},

@@ -78,7 +78,7 @@ func wantsPage(r *http.Request) bool {
 	}
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	switch first {
-	case "api", "healthz", "readyz", "metrics", "heapster", "prometheus", "federate", "debug":
+	case "api", "version", "healthz", "readyz", "metrics", "heapster", "prometheus", "federate", "debug":
 		return false
 	case "", "assets":
 		return true

@@ -53,6 +53,7 @@ var contractTypes = map[string]reflect.Type{
 	"Problem":            reflect.TypeFor[httpv1.Problem](),
 	"Credentials":        reflect.TypeFor[httpv1.Credentials](),
 	"SignedIn":           reflect.TypeFor[httpv1.SignedIn](),
+	"Version":            reflect.TypeFor[httpv1.Version](),
 	"Summary":            reflect.TypeFor[state.Summary](),
 	"ClusterProblem":     reflect.TypeFor[state.Problem](),
 	"Node":               reflect.TypeFor[state.NodeView](),

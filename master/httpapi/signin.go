@@ -87,14 +87,14 @@ func (a *API) getSession(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if a.config.SignIn.User == nil {
-		return writeSessionInfo(w, httpv1.SignedIn{})
+		return writeUncached(w, httpv1.SignedIn{})
 	}
 	user, err := a.config.SignIn.User(r)
 	if err != nil {
 		return err
 	}
 	connlimit.Authenticated(r.Context())
-	return writeSessionInfo(w, httpv1.SignedIn{Required: true, User: user})
+	return writeUncached(w, httpv1.SignedIn{Required: true, User: user})
 }
 
 // signIn starts a session and sets its cookie.
@@ -106,7 +106,7 @@ func (a *API) signIn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if a.config.SignIn.Start == nil {
-		return writeSessionInfo(w, httpv1.SignedIn{})
+		return writeUncached(w, httpv1.SignedIn{})
 	}
 	token, err := readToken(w, r)
 	if err != nil {
@@ -125,7 +125,7 @@ func (a *API) signIn(w http.ResponseWriter, r *http.Request) error {
 		a.config.SignIn.End(before)
 	}
 	a.config.SignIn.setCookie(w, r, secret, 0)
-	return writeSessionInfo(w, httpv1.SignedIn{Required: true, User: user})
+	return writeUncached(w, httpv1.SignedIn{Required: true, User: user})
 }
 
 // signOut ends the session and deletes its cookie.
@@ -196,8 +196,9 @@ func readToken(w http.ResponseWriter, r *http.Request) (string, error) {
 	return token, nil
 }
 
-func writeSessionInfo(w http.ResponseWriter, s httpv1.SignedIn) error {
-	body, err := json.Marshal(s)
+// writeUncached writes a response that no cache may keep.
+func writeUncached(w http.ResponseWriter, response any) error {
+	body, err := json.Marshal(response)
 	if err != nil {
 		return err
 	}

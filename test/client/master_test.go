@@ -61,7 +61,7 @@ func newShop(t *testing.T, change func(*httpapi.Config)) *masterAPI {
 	registry := prometheus.NewRegistry()
 	c := httpapi.Config{
 		Sessions: &m.sessions, Registry: &m.sessions,
-		Documents: view.NewDocumentCache(1 << 20), Gatherer: registry, Metrics: registry, Log: slog.New(slog.DiscardHandler),
+		Version: "v1.2.3", Documents: view.NewDocumentCache(1 << 20), Gatherer: registry, Metrics: registry, Log: slog.New(slog.DiscardHandler),
 	}
 	if change != nil {
 		change(&c)

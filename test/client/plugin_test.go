@@ -119,7 +119,11 @@ func TestStatusOfAllAndOfOne(t *testing.T) {
 	if len(all) != 5 || all[1] != "lab|Suspended|<none>|<none>|<none>|<none>|<unknown>|<unknown>|Unknown|<none>|<none>" || !strings.HasPrefix(all[3], "prod-eu|Reporting|1/1|1/2|25%|12%|<unknown>|<unknown>|False|1|") {
 		t.Errorf("all: got\n%s", strings.Join(all, "\n"))
 	}
-	one := rows(m.kubectl(t, "status", "prod-eu", "-o", "wide").out)
+	wide := m.kubectl(t, "status", "prod-eu", "-o", "wide")
+	if wide.errOut != "Master version: v1.2.3\n" {
+		t.Errorf("got stderr %q, want the version of the master", wide.errOut)
+	}
+	one := rows(wide.out)
 	if len(one) != 2 || !strings.HasPrefix(one[1], "prod-eu|Reporting|1/1|") || !strings.Contains(one[1], "|v1.36.3|v0.1.0|") {
 		t.Errorf("one: got\n%s", strings.Join(one, "\n"))
 	}

@@ -13,7 +13,7 @@ async function write(path, part) {
 }
 
 // The schemas that the page's events and lists lead to.
-const wanted = ['Event', 'ClusterList', 'Problem', 'Status', 'SignedIn', 'Credentials']
+const wanted = ['Event', 'ClusterList', 'Problem', 'Status', 'SignedIn', 'Credentials', 'Version']
 const schemas = {}
 for (const name of wanted) {
   schemas[name] = document.components.schemas[name]

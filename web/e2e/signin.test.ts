@@ -49,3 +49,11 @@ test('without the right to list, access is denied', async () => {
   await t.page.getByText('user nobody may not list clusterstatuses').waitFor()
   await checkView(t.page, 'state-not-allowed', 'light')
 })
+
+test('without a hub, the form asks for the printed token', async () => {
+  master = await Master.start('fleet', '-auth', '-local')
+  const t = await open(master.url)
+  await t.page.getByText('Sign in with the ROLLCALL_TOKEN that kubectl rollcall local has printed.').waitFor()
+  expect(await t.page.locator('body').innerText()).not.toContain('hub')
+  await checkView(t.page, 'state-signin-local', 'light')
+})

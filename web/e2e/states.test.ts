@@ -75,6 +75,15 @@ test('the agent cannot be reached: why, and what to do', async () => {
   await t.page.getByRole('link', { name: /Nodes 3/ }).waitFor()
 })
 
+test('without a hub, a cluster that cannot be reached: why, without advice for a hub', async () => {
+  const t = await openScenario('fleet', '/clusters/edge-oslo', '-local')
+  await t.page.getByText('The cluster cannot be reached').waitFor()
+  await t.page.getByText('It is tried again until it answers.').waitFor()
+  expect(await t.page.locator('body').innerText()).not.toMatch(/hub|ClusterAgent|rollcall-agent/)
+  expect(await t.page.locator('.version').innerText()).toBe('v1.2.3')
+  await checkView(t.page, 'state-local-unreachable', 'light')
+})
+
 test('suspended', async () => {
   const t = await openScenario('fleet', '/clusters/legacy')
   await t.page.getByText('The master does not connect to this cluster while').waitFor()

@@ -61,10 +61,17 @@ function Header({ cluster }: { cluster: string | null }) {
         </>
       )}
       <span className="spacer" />
+      <Version />
       <ConnectionStatus />
       <User />
     </header>
   )
+}
+
+/** The version of the master. */
+function Version() {
+  const { master } = useStore()
+  return master && <Text className="mute version">{master.version}</Text>
 }
 
 const connectionLabels = {

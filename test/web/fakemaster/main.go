@@ -28,19 +28,23 @@ func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "the loopback address to listen on")
 	scenario := flag.String("scenario", "fleet", "the clusters to serve: empty, fleet, thousands, large, hostile or broken")
 	auth := flag.Bool("auth", false, "require a sign-in")
+	local := flag.Bool("local", false, "serve like `kubectl rollcall local`, without a hub")
 	noSockets := flag.Bool("no-sockets", false, "reject websockets, as some proxies do")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *listen, *scenario, *auth, *noSockets); err != nil {
+	if err := run(ctx, *listen, *scenario, options{*auth, *local, *noSockets}); err != nil {
 		fmt.Fprintln(os.Stderr, "fakemaster:", err)
 		stop()
 		os.Exit(1)
 	}
 }
 
+// options are the flags with which the master serves.
+type options struct{ auth, local, noSockets bool }
+
 // run serves a scenario until ctx ends. It prints the URL when it listens.
-func run(ctx context.Context, listen, scenario string, auth, noSockets bool) error {
+func run(ctx context.Context, listen, scenario string, o options) error {
 	if scenarios[scenario] == nil {
 		return fmt.Errorf("unknown scenario %q", scenario)
 	}
@@ -50,8 +54,8 @@ func run(ctx context.Context, listen, scenario string, auth, noSockets bool) err
 	if err != nil {
 		return err
 	}
-	api := newAPI(s, auth)
-	server := &http.Server{Handler: routes(s, api, noSockets), ReadHeaderTimeout: 5 * time.Second}
+	api := newAPI(s, o)
+	server := &http.Server{Handler: routes(s, api, o.noSockets), ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		<-ctx.Done()
 		api.Drain()
@@ -71,13 +75,14 @@ func run(ctx context.Context, listen, scenario string, auth, noSockets bool) err
 }
 
 // newAPI returns the master's API over simulated sessions.
-func newAPI(s *sessions, auth bool) *httpapi.API {
+func newAPI(s *sessions, o options) *httpapi.API {
 	registry := prometheus.NewRegistry()
 	c := httpapi.Config{
 		Sessions: s, Registry: s,
+		Version: "v1.2.3", Local: o.local,
 		Documents: view.NewDocumentCache(64 << 20), Gatherer: registry, Metrics: registry, Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
-	if auth {
+	if o.auth {
 		c.Authenticate = authenticate
 	}
 	return httpapi.New(c)

@@ -2,7 +2,7 @@ import type { Handlers } from './connection'
 import type { Series } from './prometheus'
 import type { StoreDeps } from './store'
 import { Store } from './store'
-import type { Change, Cluster, Container, Event, Node, Pod, Port, Problem, Summary } from './types'
+import type { Change, Cluster, Container, Event, Node, Pod, Port, Problem, Summary, Version } from './types'
 
 /** A master for unit tests, which responds and sends as a test says. */
 export class FakeMaster {
@@ -19,6 +19,7 @@ export class FakeMaster {
   probes = 0
   /** The result of range queries; null if the master has no Prometheus API. */
   series: Series[] | null = null
+  version: Version = { version: 'v1.2.3' }
   /** The parameters of the range queries. */
   rangeQueries: URLSearchParams[] = []
 
@@ -34,6 +35,7 @@ export class FakeMaster {
         return new Response(this.body, { status: this.status, headers: { date: this.date, ...this.headers } })
       },
       get: async (path) => {
+        if (path === '/version') return Response.json(this.version)
         this.rangeQueries.push(new URL(path, 'http://master').searchParams)
         if (!this.series) return new Response('', { status: 404 })
         return Response.json({ status: 'success', data: { resultType: 'matrix', result: this.series } })

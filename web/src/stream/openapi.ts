@@ -134,6 +134,10 @@ export interface components {
         Credentials: {
             token: string;
         };
+        Version: {
+            version: string;
+            local?: boolean;
+        };
         Node: {
             name: string;
             ready: components["schemas"]["Tristate"];

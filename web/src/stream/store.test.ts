@@ -294,3 +294,12 @@ test('the stream is resumed from a bookmark of the list', async () => {
   await vi.advanceTimersByTimeAsync(500)
   expect(master.streams.at(-1)).toContain('resourceVersion=f-9')
 })
+
+test('the version is that of the master, also after another one has replaced it', async () => {
+  await start('a')
+  expect(master.store.master).toEqual({ version: 'v1.2.3' })
+  master.version = { version: 'v1.3.0' }
+  master.close()
+  await vi.advanceTimersByTimeAsync(2_000)
+  expect(master.store.master).toEqual({ version: 'v1.3.0' })
+})

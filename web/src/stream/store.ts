@@ -5,7 +5,7 @@ import { Detail, pruneChangedAt } from './detail'
 import { History } from './history'
 import type { Get, UsageSample } from './prometheus'
 import { storedSamples, storedUsage } from './prometheus'
-import type { Cluster, Container, Event, Node, Status } from './types'
+import type { Cluster, Container, Event, Node, Status, Version } from './types'
 import { initialVersion, isInitialEventsEnd } from './types'
 
 /** The name that stands for all clusters in a demand. */
@@ -38,6 +38,8 @@ export class Store {
   detail: Detail | null = null
   /** The milliseconds by which the master's clock is ahead of the browser's. */
   clockSkew = 0
+  /** The version of the master; null until it is known. */
+  master: Version | null = null
   /** Counts the notifications of listeners. */
   revision = 0
 
@@ -54,7 +56,10 @@ export class Store {
     this.connection = new Connection(this.connectionDeps())
   }
 
-  start = () => this.connection.start()
+  start = () => {
+    void this.loadVersion()
+    this.connection.start()
+  }
   stop = () => this.connection.stop()
   retry = () => this.connection.retry()
 
@@ -160,6 +165,7 @@ export class Store {
     }
     this.connectionState = state
     if (state.status === 'open') void this.loadHistory()
+    if (state.status === 'open' && before === 'lost') void this.loadVersion()
     this.scheduleNotify()
   }
 
@@ -205,6 +211,18 @@ export class Store {
     this.synced = true
     this.connection.updateSubscriptions()
     if (first) void this.loadHistory()
+  }
+
+  /** Loads the version of the master, which may be another one after each connection. */
+  private async loadVersion() {
+    try {
+      const response = await this.deps.get('/version')
+      if (!response.ok) return
+      this.master = (await response.json()) as Version
+    } catch {
+      return // The connection shows that the master does not respond.
+    }
+    this.scheduleNotify()
   }
 
   /** Loads from the master what happened before the page was opened, or while it was disconnected. */

@@ -14,6 +14,9 @@ export type Problem = Schemas['ClusterProblem']
 /** Returns the severity of a problem. One that this page does not know counts as info. */
 export const severityOf = (p: Pick<Problem, 'severity'>): Severity => p.severity || 'info'
 
+/** The version of the master, and whether it is that of `kubectl rollcall local`. */
+export type Version = Schemas['Version']
+
 export type Summary = Schemas['Summary']
 export type Display = Schemas['Display']
 export type Phase = Schemas['Phase']

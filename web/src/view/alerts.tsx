@@ -99,6 +99,16 @@ function ClusterAlert({ cluster, detail, connected }: { cluster: Cluster; detail
 /** Why an agent cannot be reached, and what to do about it. */
 function UnreachableAlert({ cluster, age }: { cluster: Cluster; age: ReactNode }) {
   const { reason, message } = cluster.session
+  const { master } = useStore()
+  if (master?.local)
+    return (
+      <Alert tone="bad" title="The cluster cannot be reached">
+        <p>
+          <Text>{message ?? reason}</Text>
+        </p>
+        <p>{age} It is tried again until it answers.</p>
+      </Alert>
+    )
   const advice = adviceFor(reason)
   return (
     <Alert tone="bad" title="The agent cannot be reached">

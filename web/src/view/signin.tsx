@@ -10,13 +10,14 @@ const userKey = 'signed-in'
 /** The sign-in form. The master exchanges the token for a cookie that scripts cannot read. */
 export function SignIn({ message }: { message: string }) {
   const store = useStore()
+  const local = store.master?.local ?? false
   const [token, setToken] = useState('')
   const [error, setError] = useState('')
   const [busy, setBusy] = useState(false)
   const submit = async (e: FormEvent) => {
     e.preventDefault()
     setBusy(true)
-    setError(await signIn(token.trim()))
+    setError(await signIn(token.trim(), local))
     setBusy(false)
     setToken('')
     store.retry()
@@ -25,7 +26,15 @@ export function SignIn({ message }: { message: string }) {
     <main className="page center">
       <form className="prose" onSubmit={(e) => void submit(e)}>
         <h1>Sign in</h1>
-        <p>Sign in with a token for the hub cluster.</p>
+        <p>
+          {local ? (
+            <>
+              Sign in with the <code>ROLLCALL_TOKEN</code> that <code>kubectl rollcall local</code> has printed.
+            </>
+          ) : (
+            'Sign in with a token for the hub cluster.'
+          )}
+        </p>
         <label htmlFor="token">Bearer token</label>
         <textarea
           id="token"
@@ -39,8 +48,8 @@ export function SignIn({ message }: { message: string }) {
           aria-describedby="token-help"
         />
         <p id="token-help" className="mute">
-          For example a token of a service account: <code>kubectl create token NAME --namespace NAMESPACE</code>. The
-          token is sent to the master once, and kept in a cookie that scripts cannot read.
+          {local ? '' : <Example />}
+          The token is sent to the master once, and kept in a cookie that scripts cannot read.
         </p>
         {error && (
           <p className="bad" role="alert">
@@ -56,8 +65,17 @@ export function SignIn({ message }: { message: string }) {
   )
 }
 
+/** How to get a token for the hub. */
+function Example() {
+  return (
+    <>
+      For example a token of a service account: <code>kubectl create token NAME --namespace NAMESPACE</code>.{' '}
+    </>
+  )
+}
+
 /** Signs in. Returns why it failed, or ''. */
-async function signIn(token: string): Promise<string> {
+async function signIn(token: string, local: boolean): Promise<string> {
   try {
     const response = await fetch(sessionPath, {
       method: 'POST',
@@ -70,6 +88,7 @@ async function signIn(token: string): Promise<string> {
       localStorage.setItem(userKey, body.user ?? '')
       return ''
     }
+    if (response.status === 401 && local) return body.detail ?? 'This is not the token.'
     if (response.status === 401)
       return 'The hub does not accept this token. It may have expired, or belong to another cluster.'
     return body.detail ?? `The master responded with status ${response.status}.`

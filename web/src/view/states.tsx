@@ -28,6 +28,8 @@ spec:
 
 /** Shown if no cluster is registered: how to register one. */
 export function NoClusters() {
+  const { master } = useStore()
+  if (master?.local) return <MessagePage title="No clusters yet">They appear within seconds.</MessagePage>
   return (
     <MessagePage title="No clusters are registered">
       <p>Install an agent in a cluster, then register the cluster on the hub:</p>

@@ -1,0 +1,204 @@
+package join
+
+import (
+	"bytes"
+	_ "embed" // the manifests
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/yaml"
+)
+
+// Names of the agent's objects in config/agent.
+const (
+	agentName       = "rollcall-agent"
+	agentKeySecret  = "rollcall-agent-tls"
+	agentPinMap     = "rollcall-agent-pin"
+	agentNameMap    = "rollcall-agent"
+	agentNameKey    = "cluster-name"
+	publicKeyVolume = "master-public-key"
+	publicKeyMount  = "/etc/rollcall/master"
+	publicKeyFile   = "signing.key.pub"
+	caFile          = "ca.crt"
+	// hubMap is the ConfigMap with the keys of the hub. On the hub itself, rollcall-master-public-key is the master's.
+	hubMap = "rollcall-agent-hub"
+	// managedByLabel marks what this package has created.
+	managedByLabel = "app.kubernetes.io/managed-by"
+)
+
+// manifests are the rendered tree config/agent. hack/generate.sh renders them.
+//
+//go:embed manifests/agent.yaml
+var manifests []byte
+
+// agentSettings describes the agent of a member.
+type agentSettings struct {
+	cluster string
+	// hub is the address of the masters, or "" if they dial the agent.
+	hub string
+	// serverName is the name in the certificate of the masters, or "" for the host in hub.
+	serverName string
+	// ca has the CA certificates of the masters in PEM, or "" for those of the image.
+	ca string
+	// signingKeys has the public keys of the hub.
+	signingKeys string
+	proxy       string
+	registry    string
+	pullSecret  string
+	// expose is the type of the Service, or "" for none.
+	expose corev1.ServiceType
+}
+
+// agentObjects returns the objects of an agent, in the order in which they are applied.
+func agentObjects(s agentSettings) ([]*unstructured.Unstructured, error) {
+	objects, err := decodeManifests(manifests)
+	if err != nil {
+		return nil, err
+	}
+	objects = append(objects, configMap(agentNameMap, map[string]any{agentNameKey: s.cluster}), configMap(hubMap, hubData(s)))
+	var kept []*unstructured.Unstructured
+	for _, object := range objects {
+		labels := object.GetLabels()
+		if labels == nil {
+			labels = map[string]string{}
+		}
+		labels[managedByLabel] = FieldManager
+		object.SetLabels(labels)
+		keep, err := s.adapt(object)
+		if err != nil {
+			return nil, fmt.Errorf("adapt the %s: %w", describe(object), err)
+		}
+		if keep {
+			kept = append(kept, object)
+		}
+	}
+	slices.SortStableFunc(kept, func(a, b *unstructured.Unstructured) int { return order(a) - order(b) })
+	return kept, nil
+}
+
+// order puts the namespace first, and the Deployment last, since its pod needs the others.
+func order(object *unstructured.Unstructured) int {
+	switch object.GetKind() {
+	case "Namespace":
+		return 0
+	case "Deployment":
+		return 2
+	}
+	return 1
+}
+
+// decodeManifests decodes YAML documents.
+func decodeManifests(text []byte) ([]*unstructured.Unstructured, error) {
+	var objects []*unstructured.Unstructured
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(text), 4096)
+	for {
+		object := &unstructured.Unstructured{}
+		switch err := decoder.Decode(&object.Object); {
+		case errors.Is(err, io.EOF):
+			return objects, nil
+		case err != nil:
+			return nil, fmt.Errorf("decode the manifests of the agent: %w", err)
+		case len(object.Object) > 0:
+			objects = append(objects, object)
+		}
+	}
+}
+
+func configMap(name string, data map[string]any) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "ConfigMap", "data": data,
+		"metadata": map[string]any{"name": name, "namespace": Namespace, "labels": map[string]any{"app.kubernetes.io/part-of": "rollcall"}},
+	}}
+}
+
+func hubData(s agentSettings) map[string]any {
+	data := map[string]any{publicKeyFile: s.signingKeys}
+	if s.ca != "" {
+		data[caFile] = s.ca
+	}
+	return data
+}
+
+// adapt changes an object of the manifests for the settings. It returns false for an object that is not needed.
+func (s agentSettings) adapt(object *unstructured.Unstructured) (bool, error) {
+	switch object.GetKind() {
+	case "Service":
+		if s.expose == "" {
+			return false, nil
+		}
+		return true, convert(object, func(service *corev1.Service) { setServiceType(service, s.expose) })
+	case "NetworkPolicy":
+		if s.hub == "" {
+			return true, nil
+		}
+		// The agent dials, so nobody has to reach it.
+		return true, convert(object, func(policy *networkingv1.NetworkPolicy) { policy.Spec.Ingress = nil })
+	case "Deployment":
+		return true, convert(object, s.adaptDeployment)
+	}
+	return true, nil
+}
+
+func setServiceType(service *corev1.Service, kind corev1.ServiceType) {
+	service.Spec.Type = kind
+	if kind != corev1.ServiceTypeNodePort {
+		for i := range service.Spec.Ports {
+			service.Spec.Ports[i].NodePort = 0
+		}
+	}
+}
+
+// convert changes an object as a value of its Go type.
+func convert[T any](object *unstructured.Unstructured, change func(*T)) error {
+	typed := new(T)
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, typed); err != nil {
+		return err
+	}
+	change(typed)
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(typed)
+	if err != nil {
+		return err
+	}
+	delete(content, "status")
+	object.Object = content
+	return nil
+}
+
+// adaptDeployment sets the image, the flags and the volume with the keys of the hub.
+func (s agentSettings) adaptDeployment(deployment *appsv1.Deployment) {
+	pod := &deployment.Spec.Template.Spec
+	container := &pod.Containers[0]
+	if s.registry != "" {
+		container.Image = strings.TrimSuffix(s.registry, "/") + "/" + path.Base(container.Image)
+	}
+	if s.pullSecret != "" {
+		pod.ImagePullSecrets = []corev1.LocalObjectReference{{Name: s.pullSecret}}
+	}
+	for i := range pod.Volumes {
+		if pod.Volumes[i].Name == publicKeyVolume {
+			pod.Volumes[i].ConfigMap.Name = hubMap
+		}
+	}
+	if s.hub == "" {
+		return
+	}
+	container.Args = append(container.Args, "--hub="+s.hub)
+	if s.ca != "" {
+		container.Args = append(container.Args, "--hub-ca-file="+publicKeyMount+"/"+caFile)
+	}
+	if s.serverName != "" {
+		container.Args = append(container.Args, "--hub-server-name="+s.serverName)
+	}
+	if s.proxy != "" {
+		container.Args = append(container.Args, "--hub-proxy="+s.proxy)
+	}
+}

@@ -1,0 +1,132 @@
+package realnode
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"rollcall.dev/rollcall/test/kube"
+)
+
+// joinTime is the time in which one command must join a cluster, with images present.
+const joinTime = 20 * time.Second
+
+// administrator runs commands with the plugin and a kubeconfig of both clusters.
+type administrator struct {
+	*installation
+	t   *testing.T
+	env []string
+}
+
+// newAdministrator installs a master at a node port, and builds the plugin.
+func newAdministrator(t *testing.T) *administrator {
+	t.Helper()
+	in := newInstallation(t)
+	in.shell(in.hub, "kubectl apply -k config/master\nkubectl -n rollcall-system patch service rollcall-master -p '{\"spec\":{\"type\":\"NodePort\"}}'")
+	t.Cleanup(func() {
+		for _, cluster := range []*kube.Cluster{in.hub.Cluster, in.member.Cluster} {
+			if _, err := cluster.Kubectl("delete", "namespace", namespace, "--ignore-not-found", "--wait", "--timeout=2m"); err != nil {
+				t.Error(err)
+			}
+		}
+		if _, err := in.hub.Cluster.Kubectl("delete", "-k", filepath.Join(in.dir, "config/crd"), "--ignore-not-found"); err != nil {
+			t.Error(err)
+		}
+	})
+	kube.Eventually(t, timeout, func() error { return ready(in.hub, masterName) })
+	binaries, err := kube.Binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plugin := t.TempDir()
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", plugin+"/", "./cmd/kubectl-rollcall")
+	build.Dir = repository
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	a := &administrator{installation: in, t: t}
+	a.env = []string{"PATH=" + plugin + ":" + binaries + ":" + os.Getenv("PATH"), "HOME=" + in.dir, "KUBECONFIG=" + a.kubeconfig()}
+	return a
+}
+
+// kubeconfig writes a kubeconfig with the contexts hub, which is the current one, and prod-eu-admin.
+func (a *administrator) kubeconfig() string {
+	a.t.Helper()
+	all := clientcmdapi.NewConfig()
+	all.CurrentContext = "hub"
+	for name, cluster := range map[string]*kube.Cluster{"hub": a.hub.Cluster, "prod-eu-admin": a.member.Cluster} {
+		c := cluster.Config()
+		all.Clusters[name] = &clientcmdapi.Cluster{Server: c.Host, CertificateAuthorityData: c.CAData}
+		all.AuthInfos[name] = &clientcmdapi.AuthInfo{ClientCertificateData: c.CertData, ClientKeyData: c.KeyData}
+		all.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
+	}
+	path := filepath.Join(a.dir, "kubeconfig")
+	if err := clientcmd.WriteToFile(*all, path); err != nil {
+		a.t.Fatal(err)
+	}
+	return path
+}
+
+// run runs commands in a shell, logs their output, and returns it.
+func (a *administrator) run(commands string) (string, error) {
+	a.t.Helper()
+	cmd := exec.CommandContext(a.t.Context(), "sh", "-ec", commands)
+	cmd.Dir, cmd.Env = a.dir, a.env
+	out, err := cmd.CombinedOutput()
+	a.t.Logf("$ %s\n%s", commands, out)
+	return string(out), err
+}
+
+// must runs commands that have to succeed, and print each of the texts.
+func (a *administrator) must(commands string, texts ...string) string {
+	a.t.Helper()
+	out, err := a.run(commands)
+	if err != nil {
+		a.t.Fatalf("%s: %v\n%s", commands, err, out)
+	}
+	a.contains(commands, out, texts)
+	return out
+}
+
+// fails runs commands that have to fail, and print each of the texts.
+func (a *administrator) fails(commands string, texts ...string) {
+	a.t.Helper()
+	out, err := a.run(commands)
+	if err == nil {
+		a.t.Errorf("%s: succeeded\n%s", commands, out)
+	}
+	a.contains(commands, out, texts)
+}
+
+func (a *administrator) contains(commands, out string, texts []string) {
+	a.t.Helper()
+	for _, text := range texts {
+		if !strings.Contains(out, text) {
+			a.t.Errorf("%s: the output has no %q:\n%s", commands, text, out)
+		}
+	}
+}
+
+// TestJoin joins a cluster without an inbound port with one command, on real nodes.
+func TestJoin(t *testing.T) {
+	a := newAdministrator(t)
+	started := time.Now()
+	a.must("kubectl rollcall join prod-eu --context prod-eu-admin", "✓ link", "✓ first answer", "prod-eu has joined")
+	if took := time.Since(started); took > joinTime {
+		t.Errorf("joined in %s, want at most %s", took, joinTime)
+	} else {
+		t.Logf("joined by 1 command in %.1f s", took.Seconds())
+	}
+	if services := a.must("kubectl --context prod-eu-admin -n rollcall-system get services -o name"); services != "" {
+		t.Errorf("got the Services %s, want none, since the agent dials", services)
+	}
+	if out := a.must("kubectl rollcall pods prod-eu --no-headers"); !strings.Contains(out, "rollcall-agent") {
+		t.Error("the agent's own pod is missing")
+	}
+}
