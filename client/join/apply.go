@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -16,6 +17,9 @@ import (
 
 // FieldManager is the manager of the fields that this package applies.
 const FieldManager = "kubectl-rollcall"
+
+// goneTimeout is the time in which a namespace that is being deleted has to be gone.
+const goneTimeout = time.Minute
 
 // DryRun says how much of a run is only tried.
 type DryRun string
@@ -89,6 +93,12 @@ func (a *applier) apply(ctx context.Context, object *unstructured.Unstructured, 
 		return a.cluster.explain("read the "+describe(object), err)
 	}
 	isNamespace := object.GetKind() == "Namespace"
+	if isNamespace && existing != nil && existing.DeletionTimestamp != nil && a.dryRun == DryRunNone {
+		if err := a.awaitGone(ctx, object); err != nil {
+			return err
+		}
+		existing = nil
+	}
 	if isNamespace && existing != nil {
 		sum.unchanged++
 		return nil
@@ -105,6 +115,23 @@ func (a *applier) apply(ctx context.Context, object *unstructured.Unstructured, 
 	}
 	a.record(object, existing, after, sum)
 	return nil
+}
+
+// awaitGone waits until an object that is being deleted does not exist any more.
+func (a *applier) awaitGone(ctx context.Context, object *unstructured.Unstructured) error {
+	waiting, cancel := context.WithTimeout(ctx, goneTimeout)
+	defer cancel()
+	err := poll(waiting, func(ctx context.Context) (bool, error) {
+		_, err := a.cluster.resource(object).Get(ctx, object.GetName(), metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return true, nil
+		}
+		return false, a.cluster.explain("read the "+describe(object), err)
+	})
+	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
+		return &Fault{fmt.Sprintf("the %s is still being deleted", describe(object)), fmt.Sprintf("see what it waits for (kubectl get namespace %s -o yaml), and run the command again", object.GetName())}
+	}
+	return err
 }
 
 // sends reports whether the object is sent at all.

@@ -58,7 +58,11 @@ type Options struct {
 }
 
 // Answer describes the first answer about a cluster.
-type Answer struct{ Nodes, Pods, Bytes int }
+type Answer struct {
+	Nodes, Pods, Bytes int
+	// Stale is set if the masters have no current data.
+	Stale bool
+}
 
 // reverse reports whether the agent dials the masters.
 func (o *Options) reverse() bool { return o.Endpoint == "" && o.Expose == "" }
@@ -426,25 +430,34 @@ func (j *joining) notConnected(ctx context.Context, agent *v1alpha1.ClusterAgent
 	return &Fault{fmt.Sprintf("no connection within %s\n%s", timeout, strings.Join(causes, "\n")), remedy}
 }
 
-// awaitAnswer asks the masters for the cluster, or waits until they have reached it if they cannot be asked from here.
+// awaitAnswer asks the masters for the cluster.
 func (j *joining) awaitAnswer(ctx context.Context) (result, error) {
 	if j.DryRun != DryRunNone {
 		return result{}, nil
 	}
+	return askOrAwaitReady(ctx, &j.hub, j.Name, j.Ask, j.Wait)
+}
+
+// askOrAwaitReady asks the masters for a cluster, or waits until they have reached it if they cannot be asked from here.
+func askOrAwaitReady(ctx context.Context, h *hub, name string, ask func(context.Context, string) (Answer, error), wait time.Duration) (result, error) {
 	var warnings []string
-	if j.Ask != nil {
+	if ask != nil {
 		began := time.Now()
-		answer, err := j.Ask(ctx, j.Name)
+		answer, err := ask(ctx, name)
 		if err == nil {
-			return resultf("%s, %s, %s in %s", plural(answer.Nodes, "node"), plural(answer.Pods, "pod"), size(answer.Bytes), seconds(time.Since(began)))
+			found := result{text: fmt.Sprintf("%s, %s, %s in %s", plural(answer.Nodes, "node"), plural(answer.Pods, "pod"), size(answer.Bytes), seconds(time.Since(began)))}
+			if answer.Stale {
+				found.warnings = append(found.warnings, "the answer is from before: the masters get no newer one")
+			}
+			return found, nil
 		}
 		warnings = append(warnings, fmt.Sprintf("the masters could not be asked from here: %v", err))
 	}
-	waiting, cancel := context.WithTimeout(ctx, j.Wait)
+	waiting, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	agent, err := j.hub.awaitCondition(waiting, j.Name, v1alpha1.ConditionReady)
+	agent, err := h.awaitCondition(waiting, name, v1alpha1.ConditionReady)
 	if err != nil && waiting.Err() != nil {
-		return result{}, &Fault{"the masters got no answer of the cluster: " + conditionText(agent, v1alpha1.ConditionReady), "remove the cause, and run the command again"}
+		return result{}, &Fault{"the masters get no answer of the cluster: " + conditionText(agent, v1alpha1.ConditionReady), "remove the cause, and run the command again"}
 	}
 	if err != nil {
 		return result{}, err

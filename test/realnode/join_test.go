@@ -1,6 +1,7 @@
 package realnode
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,13 +74,12 @@ func (a *administrator) kubeconfig() string {
 	return path
 }
 
-// run runs commands in a shell, logs their output, and returns it.
+// run runs commands in a shell, and returns their output.
 func (a *administrator) run(commands string) (string, error) {
 	a.t.Helper()
 	cmd := exec.CommandContext(a.t.Context(), "sh", "-ec", commands)
 	cmd.Dir, cmd.Env = a.dir, a.env
 	out, err := cmd.CombinedOutput()
-	a.t.Logf("$ %s\n%s", commands, out)
 	return string(out), err
 }
 
@@ -90,6 +90,7 @@ func (a *administrator) must(commands string, texts ...string) string {
 	if err != nil {
 		a.t.Fatalf("%s: %v\n%s", commands, err, out)
 	}
+	a.t.Logf("$ %s\n%s", commands, out)
 	a.contains(commands, out, texts)
 	return out
 }
@@ -101,6 +102,7 @@ func (a *administrator) fails(commands string, texts ...string) {
 	if err == nil {
 		a.t.Errorf("%s: succeeded\n%s", commands, out)
 	}
+	a.t.Logf("$ %s\n%s", commands, out)
 	a.contains(commands, out, texts)
 }
 
@@ -116,6 +118,25 @@ func (a *administrator) contains(commands, out string, texts []string) {
 // TestJoin joins a cluster without an inbound port with one command, on real nodes.
 func TestJoin(t *testing.T) {
 	a := newAdministrator(t)
+	t.Run("one command joins", a.checkJoin)
+	t.Run("a second run repairs", a.checkRepair)
+	t.Run("check finds faults", a.checkCheck)
+	t.Run("leave cuts the link and removes the agent", a.checkLeave)
+}
+
+// in returns an administrator for a subtest.
+func (a *administrator) in(t *testing.T) *administrator {
+	b := *a
+	b.t = t
+	return &b
+}
+
+func (a *administrator) checkJoin(t *testing.T) {
+	a = a.in(t)
+	a.must("kubectl rollcall join prod-eu --context prod-eu-admin --dry-run=client", "would apply 14 objects: 14 created", "Nothing was changed")
+	if out := a.must("kubectl --context prod-eu-admin get namespace rollcall-system --ignore-not-found -o name"); out != "" {
+		t.Errorf("--dry-run=client created %s", out)
+	}
 	started := time.Now()
 	a.must("kubectl rollcall join prod-eu --context prod-eu-admin", "✓ link", "✓ first answer", "prod-eu has joined")
 	if took := time.Since(started); took > joinTime {
@@ -126,7 +147,42 @@ func TestJoin(t *testing.T) {
 	if services := a.must("kubectl --context prod-eu-admin -n rollcall-system get services -o name"); services != "" {
 		t.Errorf("got the Services %s, want none, since the agent dials", services)
 	}
-	if out := a.must("kubectl rollcall pods prod-eu --no-headers"); !strings.Contains(out, "rollcall-agent") {
-		t.Error("the agent's own pod is missing")
-	}
+	a.must("kubectl rollcall pods prod-eu --no-headers", "rollcall-agent")
+}
+
+func (a *administrator) checkRepair(t *testing.T) {
+	a = a.in(t)
+	a.must("kubectl rollcall join prod-eu --context prod-eu-admin", "0 created, 0 changed, 14 unchanged", "is up to date")
+	a.must("kubectl --context prod-eu-admin -n rollcall-system delete deployment/rollcall-agent secret/rollcall-agent-tls configmap/rollcall-agent-pin")
+	a.must("kubectl rollcall join prod-eu --context prod-eu-admin", "3 created, 0 changed, 11 unchanged", "ClusterAgent prod-eu changed", "prod-eu has joined")
+}
+
+func (a *administrator) checkCheck(t *testing.T) {
+	a = a.in(t)
+	a.must("kubectl rollcall check prod-eu --context prod-eu-admin", "✓ keys", "✓ link", "✓ answer", "prod-eu works")
+	a.must("kubectl rollcall check prod-eu", "✓ link", "✓ answer")
+	a.fails("kubectl rollcall check prod-us", "there is no ClusterAgent prod-us", "kubectl rollcall join prod-us")
+	a.must("kubectl --context prod-eu-admin -n rollcall-system scale deployment/rollcall-agent --replicas=0")
+	kube.Eventually(t, timeout, func() error {
+		out, err := a.run("kubectl rollcall check prod-eu --context prod-eu-admin")
+		if err == nil || !strings.Contains(out, "✗ agent") || !strings.Contains(out, "✗ link") {
+			return fmt.Errorf("got %v, want that agent and link fail", err)
+		}
+		return nil
+	})
+	a.must("kubectl rollcall join prod-eu --context prod-eu-admin", "prod-eu has joined")
+}
+
+func (a *administrator) checkLeave(t *testing.T) {
+	a = a.in(t)
+	a.must("kubectl rollcall leave prod-eu --context prod-eu-admin", "✓ registration", "✓ link", "with the agent's key")
+	a.fails("kubectl rollcall nodes prod-eu", "not found")
+	kube.Eventually(t, timeout, func() error {
+		out, err := a.run("kubectl --context prod-eu-admin get namespace,clusterrole,clusterrolebinding -o name | grep rollcall || true")
+		if err == nil && strings.TrimSpace(out) != "" {
+			err = fmt.Errorf("these stay: %s", out)
+		}
+		return err
+	})
+	a.must("kubectl rollcall leave prod-eu --context prod-eu-admin", "there is no ClusterAgent prod-eu", "nothing of `kubectl rollcall join` is in the cluster")
 }
