@@ -196,7 +196,7 @@ func TestTokensCountForForwardedAddress(t *testing.T) {
 // TestTokenCachesAreLimited checks that invalid tokens need limited memory and do not evict known
 // tokens.
 func TestTokenCachesAreLimited(t *testing.T) {
-	tokens := newTokenReviewer(nil, nil, func(error) {})
+	tokens := newTokenReviewer(nil, nil, newOutage(func(error) {}), func(error) {})
 	jane := acceptedToken{}
 	tokens.known.add("jane", "jane's", jane, knownFor)
 	for i := range 2 * maxRejected {
@@ -379,7 +379,7 @@ func TestOneUserCannotEvictReviewsOfOthers(t *testing.T) {
 		first := httpapi.Access{Verb: "get", Cluster: "first", ListOnly: true}
 		_ = jane.check(t.Context(), first)
 		for i := range maxReviewsPerUser + 1000 {
-			reviewer.cache.add("scanner", fmt.Sprint(i), false, deniedFor)
+			reviewer.cache.add("scanner", fmt.Sprint(i), answer{}, deniedFor)
 		}
 		before := hub.accessReviews.Load()
 		if _ = jane.check(t.Context(), first); hub.accessReviews.Load() != before || reviewer.cache.len() != maxReviewsPerUser+1 {

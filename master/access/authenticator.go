@@ -75,8 +75,10 @@ func New(c Config) (*Authenticator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create client for access reviews: %w", err)
 	}
-	access := newAccessReviewer(authorizationClient.SubjectAccessReviews(), c.errorLogger())
-	tokens := newTokenReviewer(authenticationClient.TokenReviews(), c.TokenAudiences, c.errorLogger())
+	logError := c.errorLogger()
+	outage := newOutage(logError)
+	access := newAccessReviewer(authorizationClient.SubjectAccessReviews(), outage, logError)
+	tokens := newTokenReviewer(authenticationClient.TokenReviews(), c.TokenAudiences, outage, logError)
 	access.metrics = newMetrics(c.Metrics, map[string]func() int{
 		"access": access.queue.waitingCallers, "known": tokens.knownQueue.waitingCallers, "unknown": tokens.unknownQueue.waitingCallers,
 	})
@@ -94,7 +96,7 @@ func (c *Config) errorLogger() func(error) {
 	sometimes, log := &rate.Sometimes{First: 1, Interval: acceptedFor}, c.Log
 	return func(err error) {
 		sometimes.Do(func() {
-			log.Warn("failed to review access in the hub; requests that need a review are denied", "error", err)
+			log.Warn("failed to review access in the hub; answers of the last minutes apply, other requests are denied", "error", err)
 		})
 	}
 }

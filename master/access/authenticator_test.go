@@ -16,6 +16,7 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	"rollcall.dev/rollcall/master/httpapi"
@@ -40,6 +41,9 @@ type fakeHub struct {
 	tokenReviews, accessReviews, inFlight, maxInFlight atomic.Int64
 }
 
+// reasons has the reasons of the hub's errors.
+var reasons = map[int]metav1.StatusReason{http.StatusInternalServerError: metav1.StatusReasonInternalError, http.StatusForbidden: metav1.StatusReasonForbidden}
+
 func (h *fakeHub) RoundTrip(r *http.Request) (*http.Response, error) {
 	if h.onRequest != nil {
 		h.onRequest(r)
@@ -54,7 +58,7 @@ func (h *fakeHub) RoundTrip(r *http.Request) (*http.Response, error) {
 		h.inFlight.Add(-1)
 	}
 	if status := int(h.status.Load()); status != 0 {
-		return newResponse(status, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status, "reason": "InternalError"}), nil
+		return newResponse(status, map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status, "reason": reasons[status]}), nil
 	}
 	if path.Base(r.URL.Path) == "tokenreviews" {
 		h.tokenReviews.Add(1)

@@ -2,7 +2,8 @@
 // server: TokenReviews for bearer tokens, the hub's client certificate authority for client
 // certificates, and SubjectAccessReviews for authorization. Browsers sign in with a token and
 // get a cookie that stands for it. Positive reviews are cached for 10 s, denied access for up to
-// 60 s. While the hub cannot be reached, access that is not cached is denied.
+// 60 s. While the hub does not answer, what it granted within the last five minutes stays granted, and
+// all else is denied: reads go on if the hub's API server is restarted.
 //
 // Reviews are limited by kind, and by user or address (limits.go). The reviews of one user do
 // not delay those of another, and unknown tokens do not delay known ones.

@@ -15,7 +15,7 @@ import (
 )
 
 // These constants say how long reviews are cached. A changed permission takes effect after
-// that time at the latest.
+// that time at the latest, and after earlierFor while the hub does not answer.
 const (
 	// acceptedFor applies to accepted tokens and granted access.
 	acceptedFor = 10 * time.Second
@@ -24,6 +24,8 @@ const (
 	// deniedFor, less up to deniedJitter, applies to denied access. The jitter keeps the reviews
 	// for a list of clusters from expiring at the same time.
 	deniedFor, deniedJitter = 60 * time.Second, 20 * time.Second
+	// earlierFor applies to accepted tokens and granted access while the hub does not answer.
+	earlierFor = 5 * time.Minute
 	// knownFor is how long an accepted token counts as known. Known tokens are reviewed through
 	// knownQueue.
 	knownFor = 12 * time.Hour
@@ -52,11 +54,8 @@ var (
 	unknownQueue = queueConfig{qps: 100, burst: 200, inFlight: 64, perKey: 16, waiting: 2048, waitingPerKey: 64, timeout: 2 * time.Second}
 )
 
-// accessTTL returns how long an access review is cached.
-func accessTTL(allowed bool) time.Duration {
-	if allowed {
-		return acceptedFor
-	}
+// deniedTTL returns how long a denial is cached.
+func deniedTTL() time.Duration {
 	return deniedFor - rand.N(deniedJitter) //nolint:gosec // jitter
 }
 

@@ -41,8 +41,12 @@ func TestLoginSessionEndsWhenItsTokenIsRevoked(t *testing.T) {
 		hub.revoked.Store(true)
 		<-time.After(acceptedFor + time.Second)
 		hub.status.Store(500)
+		if _, err := auth.Identify(requestWithCookie(secret)); err != nil {
+			t.Errorf("hub unavailable: got error %v, want its last answer", err)
+		}
+		<-time.After(earlierFor)
 		if _, err := auth.Identify(requestWithCookie(secret)); !errors.Is(err, httpapi.ErrAuthorizerUnavailable) {
-			t.Errorf("hub unavailable: got error %v, want %v", err, httpapi.ErrAuthorizerUnavailable)
+			t.Errorf("hub unavailable for %s: got error %v, want %v", earlierFor, err, httpapi.ErrAuthorizerUnavailable)
 		}
 		hub.status.Store(0)
 		if _, err := auth.Identify(requestWithCookie(secret)); !errors.Is(err, httpapi.ErrUnauthenticated) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -37,14 +38,21 @@ type accessReviewer struct {
 
 	hasher hasher
 	calls  reviewGroup[bool]
-	cache  *fairCache[bool]
+	cache  *fairCache[answer]
 	queue  *fairQueue
 }
 
-func newAccessReviewer(hub authorization.SubjectAccessReviewInterface, onError func(error)) *accessReviewer {
+// answer is the last review of an access.
+type answer struct {
+	allowed bool
+	// reviewAt is when the access has to be reviewed again. A denial is not used any longer than that.
+	reviewAt time.Time
+}
+
+func newAccessReviewer(hub authorization.SubjectAccessReviewInterface, o *outage, onError func(error)) *accessReviewer {
 	return &accessReviewer{
-		hub: hub, onError: onError, metrics: newMetrics(nil, nil), hasher: newHasher(),
-		cache: newFairCache[bool](maxReviews, maxReviewsPerUser), queue: newFairQueue(accessQueue),
+		hub: hub, onError: onError, metrics: newMetrics(nil, nil), hasher: newHasher(), calls: reviewGroup[bool]{outage: o},
+		cache: newFairCache[answer](maxReviews, maxReviewsPerUser), queue: newFairQueue(accessQueue),
 	}
 }
 
@@ -62,14 +70,19 @@ func (r *accessReviewer) authorize(ctx context.Context, a authorizer.Attributes)
 	// Limits apply by name, whatever else differs: otherwise someone who can create many
 	// tokens could multiply their limits.
 	user, key := spec.User, r.hasher.key(text)
-	allowed, ok := r.cache.get(key)
-	if !ok {
-		allowed, err = r.calls.do(ctx, reviewCall[bool]{
-			key:     key,
-			acquire: func(ctx context.Context) (func(), error) { return r.queue.acquire(ctx, user) },
-			review:  func(ctx context.Context) (bool, error) { return r.review(ctx, spec) },
-			store:   func(allowed bool) { r.cache.add(user, key, allowed, accessTTL(allowed)) },
-		})
+	call := reviewCall[bool]{
+		key:     key,
+		acquire: func(ctx context.Context) (func(), error) { return r.queue.acquire(ctx, user) },
+		review:  func(ctx context.Context) (bool, error) { return r.review(ctx, spec) },
+		store:   func(allowed bool) { r.store(user, key, allowed) },
+	}
+	last, known := r.cache.get(key)
+	allowed := last.allowed
+	switch {
+	case !known:
+		allowed, err = r.calls.do(ctx, call)
+	case !time.Now().Before(last.reviewAt):
+		allowed, err = r.calls.renew(ctx, call, last.allowed)
 	}
 	switch {
 	case err != nil:
@@ -78,6 +91,16 @@ func (r *accessReviewer) authorize(ctx context.Context, a authorizer.Attributes)
 		return authorizer.DecisionAllow, "", nil
 	}
 	return authorizer.DecisionNoOpinion, "", nil
+}
+
+// store caches the answer of the hub. A grant is cached for longer than it is used while the hub answers.
+func (r *accessReviewer) store(user, key string, allowed bool) {
+	if allowed {
+		r.cache.add(user, key, answer{true, time.Now().Add(acceptedFor)}, earlierFor)
+		return
+	}
+	ttl := deniedTTL()
+	r.cache.add(user, key, answer{false, time.Now().Add(ttl)}, ttl)
 }
 
 func (r *accessReviewer) review(ctx context.Context, spec authorizationv1.SubjectAccessReviewSpec) (bool, error) {

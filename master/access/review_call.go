@@ -42,21 +42,52 @@ type reviewCall[A any] struct {
 	store func(A)
 }
 
-// reviewGroup sends identical concurrent reviews once. Its zero value is ready to use.
-type reviewGroup[A any] struct{ calls singleflight.Group }
+// reviewGroup sends identical concurrent reviews once.
+type reviewGroup[A any] struct {
+	outage *outage
+	calls  singleflight.Group
+}
 
-// do returns the result of a review. If ctx ends, only this caller stops waiting.
-func (g *reviewGroup[A]) do(ctx context.Context, call reviewCall[A]) (A, error) {
-	ch := g.calls.DoChan(call.key, func() (any, error) {
-		result, err := call.send(context.WithoutCancel(ctx))
+// start sends a review, unless an identical one is being sent. It does not end with ctx.
+func (g *reviewGroup[A]) start(ctx context.Context, call reviewCall[A]) <-chan singleflight.Result {
+	ctx = context.WithoutCancel(ctx)
+	return g.calls.DoChan(call.key, func() (any, error) {
+		result, err := call.send(ctx, g.outage)
 		if err == nil {
 			call.store(result)
 		}
 		return result, err
 	})
+}
+
+// do returns the result of a review. If ctx ends, only this caller stops waiting.
+func (g *reviewGroup[A]) do(ctx context.Context, call reviewCall[A]) (A, error) {
 	select {
-	case result := <-ch:
+	case result := <-g.start(ctx, call):
 		return result.Val.(A), result.Err
+	case <-ctx.Done():
+		var none A
+		return none, context.Cause(ctx)
+	}
+}
+
+// renew is like do, but returns an earlier result if the hub does not answer.
+func (g *reviewGroup[A]) renew(ctx context.Context, call reviewCall[A], earlier A) (A, error) {
+	active, began := g.outage.current()
+	if active {
+		if g.outage.probes.Allow() {
+			g.start(ctx, call)
+		}
+		return earlier, nil
+	}
+	select {
+	case result := <-g.start(ctx, call):
+		if unanswered(result.Err) {
+			return earlier, nil
+		}
+		return result.Val.(A), result.Err
+	case <-began:
+		return earlier, nil
 	case <-ctx.Done():
 		var none A
 		return none, context.Cause(ctx)
@@ -65,7 +96,7 @@ func (g *reviewGroup[A]) do(ctx context.Context, call reviewCall[A]) (A, error) 
 
 // send sends the review, and retries transient errors. reviewTimeout starts when the first
 // attempt is admitted.
-func (c *reviewCall[A]) send(ctx context.Context) (result A, err error) {
+func (c *reviewCall[A]) send(ctx context.Context, hub *outage) (result A, err error) {
 	release, err := c.acquire(ctx)
 	if err != nil {
 		return result, err
@@ -83,7 +114,11 @@ func (c *reviewCall[A]) send(ctx context.Context) (result A, err error) {
 			release()
 			release = nil
 		}()
-		return c.review(ctx)
+		late := time.AfterFunc(lateAfter, hub.begin)
+		defer late.Stop()
+		result, err := c.review(ctx)
+		hub.observe(err)
+		return result, err
 	})
 }
 

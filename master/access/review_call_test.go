@@ -21,7 +21,7 @@ func uncachedCall(put func(context.Context) (string, error)) reviewCall[string] 
 
 func TestIdenticalReviewsAreSentOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var q reviewGroup[string]
+		q := reviewGroup[string]{outage: newOutage(func(error) {})}
 		put := 0
 		what := uncachedCall(func(context.Context) (string, error) {
 			put++
@@ -53,7 +53,7 @@ func TestIdenticalReviewsAreSentOnce(t *testing.T) {
 
 func TestFirstCallerMayCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var q reviewGroup[string]
+		q := reviewGroup[string]{outage: newOutage(func(error) {})}
 		what := uncachedCall(func(ctx context.Context) (string, error) {
 			select {
 			case <-time.After(time.Second):
@@ -73,7 +73,7 @@ func TestFirstCallerMayCancel(t *testing.T) {
 }
 
 func TestErrorsAreNotCached(t *testing.T) {
-	var q reviewGroup[string]
+	q := reviewGroup[string]{outage: newOutage(func(error) {})}
 	remembered, put := "", 0
 	what := uncachedCall(func(context.Context) (string, error) {
 		put++
@@ -91,7 +91,7 @@ func TestErrorsAreNotCached(t *testing.T) {
 // TestEachAttemptIsAdmitted checks that retries against a busy hub count for the limits.
 func TestEachAttemptIsAdmitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var q reviewGroup[string]
+		q := reviewGroup[string]{outage: newOutage(func(error) {})}
 		admissions, held := 0, 0
 		what := uncachedCall(func(context.Context) (string, error) {
 			return "", apierrors.NewTooManyRequests("busy", 0)

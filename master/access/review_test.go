@@ -140,7 +140,7 @@ func (h *fakeHub) accessReviewer(t *testing.T) *accessReviewer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newAccessReviewer(client.AuthorizationV1().SubjectAccessReviews(), func(error) {})
+	return newAccessReviewer(client.AuthorizationV1().SubjectAccessReviews(), newOutage(func(error) {}), func(error) {})
 }
 
 // TestReviewsAreCachedByKindOfLookup checks that a cached review does not reveal that a cluster with

@@ -39,14 +39,19 @@ type tokenReviewer struct {
 
 // acceptedToken is the last review of an accepted token.
 type acceptedToken struct {
-	response *authenticator.Response
-	// reviewAt is when the token has to be reviewed again.
-	reviewAt time.Time
+	response   *authenticator.Response
+	acceptedAt time.Time
 }
 
-func newTokenReviewer(hub authentication.TokenReviewInterface, audiences []string, onError func(error)) *tokenReviewer {
+// isCurrent reports whether the token need not be reviewed again yet.
+func (a acceptedToken) isCurrent(now time.Time) bool { return now.Sub(a.acceptedAt) < acceptedFor }
+
+// isUsable reports whether the review applies while the hub does not answer.
+func (a acceptedToken) isUsable(now time.Time) bool { return now.Sub(a.acceptedAt) < earlierFor }
+
+func newTokenReviewer(hub authentication.TokenReviewInterface, audiences []string, o *outage, onError func(error)) *tokenReviewer {
 	return &tokenReviewer{
-		hub: hub, audiences: audiences, onError: onError, metrics: newMetrics(nil, nil), hasher: newHasher(),
+		hub: hub, audiences: audiences, onError: onError, metrics: newMetrics(nil, nil), hasher: newHasher(), calls: reviewGroup[*authenticator.Response]{outage: o},
 		known:      newFairCache[acceptedToken](maxTokens, maxTokensPerUser),
 		rejected:   newFairCache[struct{}](maxRejected, maxRejectedPerAddress),
 		knownQueue: newFairQueue(knownQueue), unknownQueue: newFairQueue(unknownQueue), addresses: newAddressLimits(),
@@ -58,7 +63,8 @@ func newTokenReviewer(hub authentication.TokenReviewInterface, audiences []strin
 func (t *tokenReviewer) AuthenticateToken(ctx context.Context, token string) (*authenticator.Response, bool, error) {
 	key := t.hasher.key([]byte(token))
 	seen, known := t.known.get(key)
-	if known && time.Now().Before(seen.reviewAt) {
+	now := time.Now()
+	if known && seen.isCurrent(now) {
 		return seen.response, true, nil
 	}
 	acquire := t.acquireUnknown
@@ -69,7 +75,7 @@ func (t *tokenReviewer) AuthenticateToken(ctx context.Context, token string) (*a
 	} else if _, rejected := t.rejected.get(key); rejected {
 		return nil, false, nil
 	}
-	response, err := t.calls.do(ctx, reviewCall[*authenticator.Response]{
+	call := reviewCall[*authenticator.Response]{
 		key: key, acquire: acquire,
 		review: func(ctx context.Context) (*authenticator.Response, error) {
 			response, err := t.review(ctx, token)
@@ -77,7 +83,14 @@ func (t *tokenReviewer) AuthenticateToken(ctx context.Context, token string) (*a
 			return response, err
 		},
 		store: func(response *authenticator.Response) { t.store(key, addressOf(ctx), response) },
-	})
+	}
+	var response *authenticator.Response
+	var err error
+	if known && seen.isUsable(now) {
+		response, err = t.calls.renew(ctx, call, seen.response)
+	} else {
+		response, err = t.calls.do(ctx, call)
+	}
 	if err != nil {
 		return nil, false, t.reviewError(err, known)
 	}
@@ -99,7 +112,7 @@ func (t *tokenReviewer) store(key string, from netip.Addr, response *authenticat
 		t.rejected.add(from.String(), key, struct{}{}, rejectedFor)
 		return
 	}
-	t.known.add(response.User.GetName(), key, acceptedToken{response, time.Now().Add(acceptedFor)}, knownFor)
+	t.known.add(response.User.GetName(), key, acceptedToken{response, time.Now()}, knownFor)
 }
 
 // reviewError returns the error for a review that failed or was not sent, and counts it.
