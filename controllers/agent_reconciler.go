@@ -30,8 +30,11 @@ type agentReconciler struct {
 // Reconcile updates the status of one ClusterAgent.
 func (r *agentReconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	agent, err := r.register(ctx, request.Name)
-	if err != nil || agent == nil {
+	switch {
+	case err != nil || agent == nil:
 		return reconcile.Result{}, err
+	case !r.writer.allowed():
+		return reconcile.Result{RequeueAfter: writeRetry}, nil
 	}
 	in, err := r.gather(agent)
 	if err != nil {

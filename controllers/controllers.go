@@ -28,6 +28,8 @@ const (
 	agentBurst          = 3
 	statusBurst         = 1
 	objectWriteInterval = 10 * time.Second
+	// writeRetry is the time until a status is decided again that this master may not write.
+	writeRetry = 5 * time.Second
 	// minWriteInterval is the time between two status writes of any objects: the hub gets at most
 	// ten per second.
 	minWriteInterval = 100 * time.Millisecond
@@ -58,6 +60,9 @@ type Sessions interface {
 type Options struct {
 	// Insecure is the master's --insecure: it permits ws:// endpoints.
 	Insecure bool
+	// MayWrite reports whether this master may write status now. While it may not, each status is decided again every
+	// writeRetry. If it is nil, the master may always write.
+	MayWrite func() bool
 	Metrics  prometheus.Registerer
 	// LinkRefusals has the agents that dialed the master and were refused. It may be nil.
 	LinkRefusals <-chan LinkRefusal
@@ -71,7 +76,7 @@ func Add(mgr manager.Manager, registry *Registry, sessions Sessions, o Options) 
 	}
 	events := &events{from: sessions.Updates()}
 	metrics := newMetrics(o.Metrics)
-	writer := statusWriter{client: c, metrics: metrics}
+	writer := statusWriter{client: c, mayWrite: o.MayWrite, metrics: metrics}
 	queue := newWriteQueue(minWriteInterval)
 	agents := &agentReconciler{client: c, registry: registry, sessions: sessions, insecure: o.Insecure, writer: writer, limiter: newWriteLimiter("ClusterAgent", agentBurst, queue), events: newEventRecorder(mgr.GetEventRecorder(fieldOwner), metrics)}
 	if err := addRegistration(mgr, agents); err != nil {

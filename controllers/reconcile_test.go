@@ -32,6 +32,8 @@ type harness struct {
 	metrics    *prometheus.Registry
 	// writes has the times of status writes.
 	writes []time.Time
+	// readOnly makes the master one that may not write status.
+	readOnly bool
 	// beforePatch runs once, between a decision and its write.
 	beforePatch func()
 	// readErr is the error of all reads of the registry, unless it is nil.
@@ -63,7 +65,7 @@ func newHarness(t *testing.T, pick func(statusWriter, Sessions, *Registry) recon
 			return c.SubResource(sub).Patch(ctx, o, p, opts...)
 		}}).Build()
 	h.sessions.registry = &Registry{reader: unreliableReader{h.client, &h.readErr}}
-	h.reconciler = pick(statusWriter{h.client, newMetrics(h.metrics)}, h.sessions, h.sessions.registry)
+	h.reconciler = pick(statusWriter{client: h.client, mayWrite: func() bool { return !h.readOnly }, metrics: newMetrics(h.metrics)}, h.sessions, h.sessions.registry)
 	return h
 }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	kubeevents "k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -38,4 +39,31 @@ func TestRegisterSyncsWithoutWriting(t *testing.T) {
 			t.Errorf("Sync got the generations %v, want the deletion", got)
 		}
 	})
+}
+
+// TestMasterWithoutLeaseWritesNothing checks that a master that may not write status still tells Sessions about
+// ClusterAgents, and writes the status when it may.
+func TestMasterWithoutLeaseWritesNothing(t *testing.T) {
+	for name, newHarness := range map[string]func(*testing.T) *harness{"ClusterAgent": newAgentHarness, "ClusterStatus": newStatusHarness} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHarness(t)
+				h.readOnly = true
+				h.sessions.setStatus("prod-eu", summaryAt(0))
+				h.reconcile()
+				h.advance(time.Minute)
+				if len(h.writes) != 0 {
+					t.Errorf("%d statuses were written", len(h.writes))
+				}
+				if synced := h.sessions.syncedGenerations(t, "prod-eu"); name == "ClusterAgent" && !slices.Equal(synced, []int64{1}) {
+					t.Errorf("Sync got the generations %v, want it to be called once", synced)
+				}
+				h.readOnly = false
+				h.advance(writeRetry)
+				if len(h.writes) != 1 {
+					t.Errorf("%d statuses were written when the master may write, want 1", len(h.writes))
+				}
+			})
+		})
+	}
 }

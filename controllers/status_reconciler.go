@@ -27,6 +27,9 @@ type statusReconciler struct {
 
 // Reconcile updates one ClusterStatus.
 func (r *statusReconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	if !r.writer.allowed() {
+		return reconcile.Result{RequeueAfter: writeRetry}, nil
+	}
 	agent, err := readAgent(ctx, r.client, request.Name)
 	if err != nil {
 		return reconcile.Result{}, err

@@ -100,7 +100,7 @@ func newFleet(t *testing.T, clusters int) *fleet {
 	}
 	registry := &Registry{reader: h}
 	f.sessions.registry = registry
-	writer, queue := statusWriter{h, newMetrics(prometheus.NewRegistry())}, newWriteQueue(minWriteInterval)
+	writer, queue := statusWriter{client: h, metrics: newMetrics(prometheus.NewRegistry())}, newWriteQueue(minWriteInterval)
 	f.reconcilers = map[string]reconcile.Reconciler{
 		"agent":  &agentReconciler{client: h, registry: registry, sessions: f.sessions, writer: writer, limiter: newWriteLimiter("ClusterAgent", agentBurst, queue), events: newEventRecorder(&kubeevents.FakeRecorder{}, writer.metrics)},
 		"status": &statusReconciler{client: h, sessions: f.sessions, writer: writer, limiter: newWriteLimiter("ClusterStatus", statusBurst, queue)},

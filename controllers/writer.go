@@ -31,9 +31,14 @@ const conflictRetry = time.Second
 
 // statusWriter executes the status write of a reconcile.
 type statusWriter struct {
-	client  client.Client
-	metrics *metrics
+	client client.Client
+	// mayWrite is Options.MayWrite.
+	mayWrite func() bool
+	metrics  *metrics
 }
+
+// allowed reports whether this master may write status now.
+func (w statusWriter) allowed() bool { return w.mayWrite == nil || w.mayWrite() }
 
 // patch writes the changes that set makes to the object's status. On a conflict it requeues the
 // object, so that the status is decided again.

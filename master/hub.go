@@ -62,7 +62,7 @@ func (c *Config) newManager(ctx context.Context, hub *rest.Config) (manager.Mana
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return nil, nil, fmt.Errorf("register API types: %w", err)
 	}
-	timeout, deadline := stopTimeout, renewDeadline
+	timeout, duration, deadline := stopTimeout, leaseDuration, renewDeadline
 	options := manager.Options{
 		Scheme:  scheme,
 		Logger:  kubernetesLog(ctx, c.Log),
@@ -73,6 +73,7 @@ func (c *Config) newManager(ctx context.Context, hub *rest.Config) (manager.Mana
 		Controller:       config.Controller{SkipNameValidation: new(true)},
 		LeaderElection:   c.LeaderElect,
 		LeaderElectionID: leaseName,
+		LeaseDuration:    &duration,
 		RenewDeadline:    &deadline,
 		// The process exits right after the manager, so that another replica can lead at once.
 		LeaderElectionReleaseOnCancel: true,
@@ -81,7 +82,7 @@ func (c *Config) newManager(ctx context.Context, hub *rest.Config) (manager.Mana
 	var l *lease
 	if c.LeaderElect {
 		var err error
-		if l, err = newLease(hub, c.leaseNamespace(), c.Log); err != nil {
+		if l, err = newLease(ctx, hub, c.leaseNamespace(), c.Log); err != nil {
 			return nil, nil, err
 		}
 		options.LeaderElectionResourceLockInterface = l

@@ -19,7 +19,9 @@ import (
 )
 
 const (
-	// renewDeadline is how long a leader tries to renew its Lease, as in controller-runtime.
+	// leaseDuration is how long a Lease is valid after it was renewed, as in controller-runtime.
+	leaseDuration = 15 * time.Second
+	// renewDeadline is how long a master tries to renew a Lease that another one has taken.
 	renewDeadline = 10 * time.Second
 	// leaseTimeout limits one request, so that a request that hangs does not lose the leadership.
 	leaseTimeout = renewDeadline / 2
@@ -27,10 +29,18 @@ const (
 
 // lease is the Lease of the leader election. It remembers the result of the last request. It
 // writes no Events, as a master has no permission for them in the namespace of the Lease.
+//
+// A master that cannot renew its Lease, because the hub's API server does not answer, keeps leading: sessions and
+// clients do not need the hub, and no other master can take the Lease from a hub that does not answer. If only this
+// master cannot reach the hub, another one takes the Lease. Then both serve until this one reads the Lease again.
+// Until then it writes no status, see mayWrite. To the leader election, each request that the hub did not answer has
+// therefore succeeded as long as this master is the last known holder.
 type lease struct {
 	resourcelock.Interface
 	namespace string
 	log       *slog.Logger
+	// stop ends when the master stops.
+	stop context.Context //nolint:containedctx // requests have contexts of their own
 
 	mu sync.Mutex
 	// holder is the last known holder. requested is set after the first request.
@@ -38,10 +48,15 @@ type lease struct {
 	requested bool
 	// err is the error of the last request.
 	err error
+	// last is the last Lease that the hub returned, with its encoding.
+	last    resourcelock.LeaderElectionRecord
+	lastRaw []byte
+	// renewed is when this master last took or renewed the Lease.
+	renewed time.Time
 }
 
-// newLease returns the Lease in a namespace of the hub.
-func newLease(hub *rest.Config, namespace string, log *slog.Logger) (*lease, error) {
+// newLease returns the Lease in a namespace of the hub. ctx ends when the master stops.
+func newLease(ctx context.Context, hub *rest.Config, namespace string, log *slog.Logger) (*lease, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		return nil, fmt.Errorf("get the host name for the Lease: %w", err)
@@ -52,7 +67,7 @@ func newLease(hub *rest.Config, namespace string, log *slog.Logger) (*lease, err
 	if err != nil {
 		return nil, fmt.Errorf("create the client for the Lease: %w", err)
 	}
-	return &lease{namespace: namespace, log: log, Interface: &resourcelock.LeaseLock{
+	return &lease{stop: ctx, namespace: namespace, log: log, Interface: &resourcelock.LeaseLock{
 		LeaseMeta:  metav1.ObjectMeta{Namespace: namespace, Name: leaseName},
 		Client:     client,
 		LockConfig: resourcelock.ResourceLockConfig{Identity: host + "_" + rand.Text()},
@@ -66,8 +81,16 @@ func (l *lease) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []
 	switch {
 	case err == nil:
 		l.record(record.HolderIdentity, nil)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.last, l.lastRaw = *record, raw
 	case !apierrors.IsNotFound(err):
 		l.record("", err)
+		if l.keeps() {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return new(l.last), l.lastRaw, nil
+		}
 	}
 	return record, raw, err
 }
@@ -76,7 +99,7 @@ func (l *lease) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []
 func (l *lease) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	err := l.Interface.Create(ctx, record)
 	if !apierrors.IsAlreadyExists(err) { // otherwise another replica was faster
-		l.record(record.HolderIdentity, err)
+		l.recordWrite(record.HolderIdentity, err)
 	}
 	return err
 }
@@ -84,10 +107,43 @@ func (l *lease) Create(ctx context.Context, record resourcelock.LeaderElectionRe
 // Update implements resourcelock.Interface.
 func (l *lease) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
 	err := l.Interface.Update(ctx, record)
-	if !apierrors.IsConflict(err) {
-		l.record(record.HolderIdentity, err)
+	if apierrors.IsConflict(err) {
+		return err
+	}
+	l.recordWrite(record.HolderIdentity, err)
+	if err != nil && l.keeps() {
+		return nil
 	}
 	return err
+}
+
+// keeps reports whether this master keeps leading after a request failed. A master that stops does not wait for the
+// hub.
+func (l *lease) keeps() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stop.Err() == nil && !l.renewed.IsZero() && l.holder == l.Identity()
+}
+
+// recordWrite stores the result of a request that makes holder the holder.
+func (l *lease) recordWrite(holder string, err error) {
+	l.record(holder, err)
+	if err == nil && holder == l.Identity() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.renewed = time.Now()
+	}
+}
+
+// mayWrite reports whether this master may write status. It is false if another master may have the Lease. Without
+// leader election l is nil, and every master may write.
+func (l *lease) mayWrite() bool {
+	if l == nil {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.holder == l.Identity() && time.Since(l.renewed) < leaseDuration
 }
 
 // record stores the result of a request. It logs the first of consecutive errors, and

@@ -70,7 +70,7 @@ func TestLeaseReadiness(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h, log := newFakeLease(), &bytes.Buffer{}
 			tc.hub(h)
-			l := &lease{Interface: h, namespace: "rollcall-system", log: slog.New(slog.NewTextHandler(log, nil))}
+			l := &lease{stop: t.Context(), Interface: h, namespace: "rollcall-system", log: slog.New(slog.NewTextHandler(log, nil))}
 			check := leaderCheck(notElected{}, l)
 			if got := check().Error(); got != "this replica is starting and has not requested the Lease rollcall-system/rollcall-master yet" {
 				t.Errorf("before the first request: got %s, want that the Lease has not been requested", got)
@@ -101,7 +101,7 @@ func TestLeaseReadiness(t *testing.T) {
 func TestLeaseTakeover(t *testing.T) {
 	h := newFakeLease()
 	h.holder, h.updateErr = "m-2", apierrors.NewConflict(schema.GroupResource{}, leaseName, nil)
-	l := &lease{Interface: h, log: slog.New(slog.DiscardHandler)}
+	l := &lease{stop: t.Context(), Interface: h, log: slog.New(slog.DiscardHandler)}
 	takeOver := func() string {
 		_, _, _ = l.Get(t.Context())
 		_ = l.Update(t.Context(), resourcelock.LeaderElectionRecord{HolderIdentity: l.Identity()})

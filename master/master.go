@@ -43,7 +43,7 @@ const (
 
 // Run runs a master until ctx ends or an error occurs. When ctx ends, it stops accepting requests,
 // notifies waiting clients and agents, and returns nil within 10 s. A replica that does not lead
-// serves only /healthz, /readyz and /metrics. Run returns an error if the leadership is lost; the
+// serves only /healthz, /readyz and /metrics. Run returns an error if another master leads instead; the
 // process should then be restarted.
 func Run(ctx context.Context, c Config) error {
 	if err := c.Validate(); err != nil {
@@ -140,7 +140,7 @@ func (c *Config) assemble(ctx context.Context, hubConfig *rest.Config, store cac
 		Registry: registry, ClusterOfKey: registry.ClusterOfKey, OnLinkRefused: refusals.add, Store: store, Budget: pool, Signer: keys.signer(), Insecure: c.Insecure, Version: c.Version,
 		DialContext: network.dial, Proxy: network.proxy, EventHandlers: append(historyHandlers(usageHistory, revisionTimes), sinkHandlers(sinks)...), Log: c.Log, Metrics: metrics,
 	})
-	if err := controllers.Add(hub, registry, sessions, controllers.Options{Insecure: c.Insecure, Metrics: metrics, LinkRefusals: refusals}); err != nil {
+	if err := controllers.Add(hub, registry, sessions, controllers.Options{Insecure: c.Insecure, MayWrite: lease.mayWrite, Metrics: metrics, LinkRefusals: refusals}); err != nil {
 		return nil, err
 	}
 	if err := hub.Add(manager.RunnableFunc(sessions.Run)); err != nil {

@@ -229,3 +229,27 @@ func TestHubOutageDeniesAccess(t *testing.T) {
 	api.waitForStatus(viewer, "/api/v1/clusters", http.StatusOK)
 	api.waitForStatus(account, "/api/v1/clusters", http.StatusOK)
 }
+
+// TestReadsContinueWhileTheAPIServerHangs suspends the API server for longer than reviews are cached.
+func TestReadsContinueWhileTheAPIServerHangs(t *testing.T) {
+	cluster := hub(t)
+	api := serve(t, cluster, func(*Config) {})
+	callers := []client{person(t, cluster, "viewer"), token(t, cluster)}
+	for _, c := range callers {
+		api.waitForStatus(c, "/api/v1/clusters/prod-eu", statusVisible)
+	}
+	cluster.FreezeAPIServer()
+	t.Cleanup(cluster.ThawAPIServer)
+	for began := time.Now(); time.Since(began) < acceptedFor+2*time.Second; <-time.After(200 * time.Millisecond) {
+		for _, c := range callers {
+			if got := api.get(c, "/api/v1/clusters/prod-eu"); got.status != statusVisible {
+				t.Fatalf("after %s: got %d %s, want %d", time.Since(began), got.status, got.body, statusVisible)
+			}
+		}
+	}
+	if got := api.get(callers[0], "/api/v1/clusters/prod-us"); got.status != http.StatusServiceUnavailable {
+		t.Errorf("a cluster that was not read before: got %d %s, want 503", got.status, got.body)
+	}
+	cluster.ThawAPIServer()
+	api.waitForStatus(callers[0], "/api/v1/clusters/prod-us", statusVisible)
+}
