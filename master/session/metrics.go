@@ -13,6 +13,8 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	// hits is the counter of requests with the result "hit".
 	hits prometheus.Counter
+	// unstored counts reports that were published before the Store had them.
+	unstored prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -26,13 +28,16 @@ func newMetrics() *metrics {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_cache_requests_total", Help: "Requests for a cluster's report by result: hit (in memory), stored (loaded from the store), miss (waited for a report), or failed.",
 		}, []string{"result"}),
+		unstored: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "rollcall_reports_unstored_total", Help: "Reports that clients got before the cache had them, since the cache was too slow or unavailable. After a failure of this master, clients may get an older report and version.",
+		}),
 	}
 	m.hits = m.requests.WithLabelValues("hit")
 	return m
 }
 
 func (m *metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.dials, m.received, m.requests}
+	return []prometheus.Collector{m.dials, m.received, m.requests, m.unstored}
 }
 
 func (m *metrics) observeDial(p purpose, outcome string) {

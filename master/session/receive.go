@@ -123,6 +123,9 @@ func (w *worker) publish(ctx context.Context, r *Report) {
 	a.reports++
 	a.releaseHandshake()
 	w.attempts.succeeded(r.ReceivedAt)
+	if !w.storeWriter(ctx).Save(r) {
+		w.sessions.metrics.unstored.Inc()
+	}
 	c.update(func() {
 		if a.info.Phase != Reporting {
 			a.info.Phase = Reporting
@@ -132,7 +135,6 @@ func (w *worker) publish(ctx context.Context, r *Report) {
 		c.publish(r)
 	})
 	w.sessions.notifyReport(r, w.attempts.usage.replace(r.LazyState))
-	w.storeWriter(ctx).Save(r, a.Grant.Period)
 }
 
 // shouldCompact reports whether the objects of l are to be compacted: the cluster has no readers, and the

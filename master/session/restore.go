@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"time"
-
-	"rollcall.dev/rollcall/master/report"
 )
 
 // prepare is the first step of a worker. It waits for its turn at a master's start, and loads the report that
@@ -23,9 +21,7 @@ func (c *clusterState) prepare(ctx context.Context) {
 	}
 	defer c.commitReportSize()
 	if stored, err := c.sessions.store.Load(ctx, c.name, spec.CacheTTL, c.hasWaiters); err == nil {
-		// The process that wrote the report may have shown later ones to its readers before it was killed.
-		// With a new term this older report counts as newer than those.
-		c.restore(stored, c.sessions.store.NextTerm(ctx, c.name))
+		c.restore(stored)
 	}
 }
 
@@ -36,11 +32,11 @@ func (c *clusterState) skipStartupDelay() bool {
 	return c.demand.hasReaders() || time.Now().Before(c.demand.until) || c.blockedReason() != ""
 }
 
-// restoredReport returns a report of the Store under a new term. It limits the times of the report to what a session
-// with this spec can have. Anybody with write access to Redis could otherwise have a cluster dialed for years.
-func restoredReport(stored *Report, term uint64, spec Cluster, now time.Time) *Report {
+// restoredReport returns a report of the Store. It keeps its version, since the process that wrote it showed it to readers
+// after it was stored. restoredReport limits the times of the report to what a session with this spec can have. Anybody with write access to Redis could otherwise have a cluster dialed for years.
+func restoredReport(stored *Report, spec Cluster, now time.Time) *Report {
 	r := *stored
-	r.Term, r.Stored = term, true
+	r.Stored = true
 	r.Session = Info{ID: r.Session.ID, Phase: Idle, StartedAt: earlier(r.Session.StartedAt, now), ExpiresAt: earlier(r.Session.ExpiresAt, now.Add(spec.SessionDuration))}
 	r.DemandUntil = earlier(r.DemandUntil, now.Add(demandTTL(spec)))
 	return &r
@@ -55,20 +51,20 @@ func earlier(a, b time.Time) time.Time {
 
 // restore publishes a report of the Store. If it has expired, it is only the base of the next session. If
 // this process had no report before, restore also takes over the report's demand.
-func (c *clusterState) restore(stored *Report, term uint64) {
+func (c *clusterState) restore(stored *Report) {
 	now := time.Now()
 	var spec Cluster
 	c.read(func() { spec = c.spec })
-	r := restoredReport(stored, term, spec, now)
+	r := restoredReport(stored, spec, now)
 	if err := setState(r, nil, stored.LazyState, spec.Ignore, now); err != nil {
 		c.sessions.config.Log.Warn("cannot read the report in the store; the next session starts with a complete snapshot", "cluster", c.name, "error", err)
 		return
 	}
-	c.update(func() { c.restoreLocked(r, stored.Version(), now) })
+	c.update(func() { c.restoreLocked(r, now) })
 }
 
-func (c *clusterState) restoreLocked(r *Report, stored report.Version, now time.Time) {
-	if !c.shouldRestore(r, stored, now) {
+func (c *clusterState) restoreLocked(r *Report, now time.Time) {
+	if !c.shouldRestore(r, now) {
 		return
 	}
 	c.attempts.uid = r.UID
@@ -86,16 +82,16 @@ func (c *clusterState) restoreLocked(r *Report, stored report.Version, now time.
 	c.publish(r)
 }
 
-// shouldRestore reports whether a report, which is stored under a version, is of the expected cluster, and newer than
-// the current report. A report of the same version is restored if the State of the current one was dropped and the stored
-// one is fresh. c.mu must be held.
-func (c *clusterState) shouldRestore(r *Report, stored report.Version, now time.Time) bool {
+// shouldRestore reports whether a report of the Store is of the expected cluster, and newer than the current report. A
+// report of the same version is restored if the State of the current one was dropped and the stored one is fresh. c.mu
+// must be held.
+func (c *clusterState) shouldRestore(r *Report, now time.Time) bool {
 	if expected := cmp.Or(c.spec.ExpectedUID, c.attempts.uid); expected != "" && expected != r.UID {
 		return false
 	}
 	if c.report == nil {
 		return true
 	}
-	order := stored.Compare(c.report.Version())
+	order := r.Version().Compare(c.report.Version())
 	return order > 0 || order == 0 && !c.report.HasState() && now.Before(r.ExpiresAt)
 }

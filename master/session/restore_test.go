@@ -24,12 +24,12 @@ func TestTimesFromTheStoreAreLimited(t *testing.T) {
 		{name: "none"},
 	} {
 		stored := &Report{Cluster: "a", Term: 3, Session: Info{ID: "s", Phase: Reporting, Holder: "other", StartedAt: tc.started, ExpiresAt: tc.expires}, DemandUntil: tc.demand}
-		got := restoredReport(stored, 7, spec, now)
+		got := restoredReport(stored, spec, now)
 		want := Info{ID: "s", Phase: Idle, StartedAt: tc.wantStarted, ExpiresAt: tc.wantExpires}
-		if got.Session != want || !got.DemandUntil.Equal(tc.wantDemand) || got.Term != 7 || !got.Stored {
+		if got.Session != want || !got.DemandUntil.Equal(tc.wantDemand) || got.Term != 3 || !got.Stored {
 			t.Errorf("%s: got %+v, want session %+v and demand until %s", tc.name, got, want, tc.wantDemand)
 		}
-		if stored.Term != 3 || stored.Stored {
+		if stored.Session.Phase != Reporting || stored.Stored {
 			t.Errorf("%s: the stored report was modified", tc.name)
 		}
 	}

@@ -277,6 +277,24 @@ func TestReadersUnderFaults(t *testing.T) {
 	}
 }
 
+// TestNextMasterHasWhatReadersWereTold kills the master and the agent at random moments. Only the Store has a report then,
+// which the next master serves.
+func TestNextMasterHasWhatReadersWereTold(t *testing.T) {
+	run(t, 11, func(s *harness) {
+		s.pause = 200 * time.Millisecond
+		a := s.startReaders(11)
+		for range 30 {
+			s.changeFor(period+s.upTo(period), func() {})
+			s.killMaster()
+			s.killAgent()
+			s.startMaster()
+			<-time.After(time.Second) // each reader reads the restored report
+			s.startAgent()
+		}
+		a.stop()
+	})
+}
+
 // TestHourOfFaults runs an hour of virtual time with long sessions, renewals, summaries without demand, and faults
 // all the time.
 func TestHourOfFaults(t *testing.T) {

@@ -75,10 +75,7 @@ func run(t *testing.T, seed uint64, script func(*harness)) {
 			front: memconn.Listen(buffer), store: cache.NewMemory(), injectedKinds: map[fault.Kind]int{},
 			pause: 600 * time.Millisecond,
 		}
-		// A master can have served newer states than it has saved when it is killed. The next master serves the saved
-		// state under a higher term. Only saving before each response would
-		// prevent that.
-		s.history.RequireOrder(name, masterKilled)
+		s.history.RequireOrder(name)
 		s.history.RequireFreshness(name, ttl+period)
 		relay, err := fault.New(fault.Config{Agent: "ws://agent", Listener: s.front, Dial: s.dialAgent, OnInjected: s.injected})
 		if err != nil {

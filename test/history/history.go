@@ -32,10 +32,8 @@ type cluster struct {
 	healingTimeout time.Duration
 	// maxFreshAge is the maximum age of a value that is reported as fresh; 0 disables the check.
 	maxFreshAge time.Duration
-	// ordered enables the check that a newer version has no older content. The faults in
-	// permittedAfter permit it once.
-	ordered        bool
-	permittedAfter []string
+	// ordered enables the check that a newer version has no older content.
+	ordered bool
 	// violations has the violations in the recorded states and versions.
 	violations []string
 	// documents has the first observation of a document for each revision. verified has the
@@ -148,13 +146,11 @@ func (h *History) RequireFreshness(name string, within time.Duration) {
 }
 
 // RequireOrder makes Check require that a newer version never has older content, so that readers
-// can order values by resourceVersion. After a fault named in except, a reader may see older
-// content once, under a higher term.
-func (h *History) RequireOrder(name string, except ...string) {
+// can order values by resourceVersion.
+func (h *History) RequireOrder(name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	c := h.clusterRecord(name)
-	c.ordered, c.permittedAfter = true, except
+	h.clusterRecord(name).ordered = true
 }
 
 // Reader returns a new reader of whole values. The name is used in messages.

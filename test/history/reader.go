@@ -2,7 +2,6 @@ package history
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
@@ -124,20 +123,11 @@ func checkOrder(prev, next observation) (wrong, wanted string) {
 func (c *cluster) checkContentOrder(prev, next observation) (wrong, wanted string) {
 	before, known := c.byRevision[prev.revision]
 	now, alsoKnown := c.byRevision[next.revision]
-	if !c.ordered || !known || !alsoKnown || now >= before || c.permitsOlderContent(prev, next) {
+	if !c.ordered || !known || !alsoKnown || now >= before {
 		return "", ""
 	}
 	return fmt.Sprintf("a newer version has older content: the cluster was at %s before it was at %s", next.revision, prev.revision),
 		prev.revision.String() + " or later"
-}
-
-// permitsOlderContent reports whether there was a fault between two observations after which older
-// content is permitted. Such a fault causes a new term. It does not compare with the time of next, which
-// is the time of confirmation and can be long before.
-func (c *cluster) permitsOlderContent(prev, next observation) bool {
-	return next.term > prev.term && slices.ContainsFunc(c.faults, func(f fault) bool {
-		return !f.at.Before(prev.confirmed[len(prev.confirmed)-1]) && slices.Contains(c.permittedAfter, f.what)
-	})
 }
 
 // checkFreshness checks the freshness that was reported for a value.

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
+	"golang.org/x/time/rate"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/cache"
 	"rollcall.dev/rollcall/master/report"
@@ -24,6 +25,9 @@ const (
 	maxBytes   = 32 << 20
 	maxEntries = 1 << 14
 )
+
+// maxSaveRate is how many entries a master saves a second. Each is one script of some tens of microseconds in Redis.
+const maxSaveRate = 2000
 
 // termTTL is how long Redis keeps the last term of a cluster. Terms grow after that, too, as they
 // follow the time; see cache.TermCounter.
@@ -70,6 +74,7 @@ type Cache struct {
 	terms            cache.TermCounter
 	save, load, term *redis.Script
 	written          prometheus.Counter
+	rate             *rate.Limiter // of saves
 
 	mu      sync.Mutex
 	writers map[string]*writer
@@ -91,7 +96,7 @@ func New(c Config) (*Cache, error) {
 	// The library would log every failed connection. The circuit breaker logs once.
 	redis.SetLogger(&logging.VoidLogger{})
 	r := &Cache{
-		client: client, codec: wire.NewCodec(), keys: keys, budget: c.Budget, recorder: newErrorRecorder(c.Log), writers: map[string]*writer{},
+		client: client, codec: wire.NewCodec(), keys: keys, budget: c.Budget, recorder: newErrorRecorder(c.Log), writers: map[string]*writer{}, rate: rate.NewLimiter(maxSaveRate, maxSaveRate),
 		save: redis.NewScript(saveSource), load: redis.NewScript(loadSource), term: redis.NewScript(termSource),
 		breaker: &circuitBreaker{log: c.Log, address: address, up: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rollcall_redis_up", Help: "Whether Redis is available (1) or not (0), as of the last call."})},
 		written: prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_redis_written_bytes_total", Help: "Bytes of records written to Redis."}),
@@ -163,8 +168,11 @@ func (r *Cache) Load(ctx context.Context, cluster string, ttl time.Duration) (*r
 	return l.report, nil
 }
 
-// Save implements cache.Store.
+// Save implements cache.Store. It waits while there are more saves than maxSaveRate.
 func (r *Cache) Save(ctx context.Context, next *report.Report) error {
+	if err := r.rate.Wait(ctx); err != nil {
+		return fmt.Errorf("save %s to redis: more than %d saves a second: %w", next.Cluster, maxSaveRate, err)
+	}
 	if err := r.writer(next.Cluster).save(ctx, next); err != nil {
 		return fmt.Errorf("save %s to redis: %w", next.Cluster, err)
 	}

@@ -1,5 +1,6 @@
-// Package reportstore keeps the reports of clusters in a cache.Store for the next process. A Store that cannot
-// be reached delays nothing: each call is limited by a timeout, and writing has a goroutine of its own.
+// Package reportstore keeps the reports of clusters in a cache.Store for other processes. Readers get a report after the
+// Store has it, so that the next process has what they were told, and under the same version. A Store that is slow or
+// cannot be reached delays them by MaxWait at most: writing has a goroutine of its own, and each call a timeout.
 package reportstore
 
 import (

@@ -158,35 +158,63 @@ func TestUrgentLoadsComeFirst(t *testing.T) {
 	})
 }
 
-func TestWriterSavesTheLatestReportOncePerPeriod(t *testing.T) {
+func TestSaveWaitsForTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeStore{}
 		w := newStore(f).NewWriter("a")
 		ctx, cancel := context.WithCancel(t.Context())
 		go w.Run(ctx)
-		const period = 5 * time.Second
-		w.Save(reportWithSeq("a", 1), period)
-		wantCalls(t, f, "first report", "save 1.1-1")
-		for seq := range uint64(100) {
-			<-time.After(period / 10)
-			w.Save(reportWithSeq("a", seq+2), period)
-		}
-		synctest.Wait()
-		for i := 1; i < len(f.savedAt); i++ {
-			if gap := f.savedAt[i].Sub(f.savedAt[i-1]); gap < period {
-				t.Errorf("save %d came %s after the one before, want at least %s", i, gap, period)
+		save := func(seq uint64, stored bool, wait time.Duration) {
+			t.Helper()
+			start := time.Now()
+			got := w.Save(reportWithSeq("a", seq))
+			if took := time.Since(start); got != stored || took != wait {
+				t.Errorf("seq %d: got %t after %s, want %t after %s", seq, got, took, stored, wait)
 			}
+			<-time.After(saveInterval)
 		}
-		if calls := f.taken(); len(calls) != 10 {
-			t.Errorf("got %d saves in ten periods, want 10: %q", len(calls), calls)
-		}
-		<-time.After(period)
-		w.Save(reportWithSeq("a", 500), period)
-		w.Save(reportWithSeq("a", 501), period)
+		save(1, true, 0)
+		f.delay = 40 * time.Millisecond
+		save(2, true, f.delay)
+		f.delay = 500 * time.Millisecond
+		save(3, false, MaxWait)
+		save(4, false, 0) // the Store is late
+		save(5, false, 0)
+		<-time.After(time.Second) // until it has 3 and 5
+		wantCalls(t, f, "slow", "save 1.1-1", "save 1.1-2", "save 1.1-3", "save 1.1-5")
+		f.delay = 0
+		save(6, true, 0)
+		f.err = cache.ErrUnavailable
+		save(7, false, 0)
+		f.err = nil
+		save(8, true, 0)
+		f.delay = time.Minute
+		save(9, false, MaxWait)
+		save(10, false, 0)
+		f.delay = 0
 		cancel() // the last report is written although the master shuts down
 		w.Close()
-		if calls := f.taken(); len(calls) == 0 || calls[len(calls)-1] != "save 1.1-501" {
+		if calls := f.taken(); len(calls) == 0 || calls[len(calls)-1] != "save 1.1-10" {
 			t.Errorf("got calls %q at the end, want the last report", calls)
+		}
+	})
+}
+
+// TestSavesOfAClusterAreLimited saves 1,000 reports at once, as an agent could cause.
+func TestSavesOfAClusterAreLimited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeStore{}
+		w := newStore(f).NewWriter("a")
+		go w.Run(t.Context())
+		start := time.Now()
+		for seq := range uint64(1000) {
+			w.Save(reportWithSeq("a", seq+1))
+			<-time.After(time.Millisecond)
+		}
+		w.Close()
+		elapsed := time.Since(start)
+		if limit := saveBurst + int(elapsed/saveInterval) + 2; len(f.savedAt) > limit {
+			t.Errorf("got %d saves in %s, want at most %d", len(f.savedAt), elapsed, limit)
 		}
 	})
 }
@@ -196,9 +224,12 @@ func TestDeletedClusterIsNotSavedAgain(t *testing.T) {
 		f := &fakeStore{}
 		w := newStore(f).NewWriter("a")
 		go w.Run(t.Context())
-		w.Save(reportWithSeq("a", 1), time.Hour)
+		w.Save(reportWithSeq("a", 1))
 		wantCalls(t, f, "first report", "save 1.1-1")
-		w.Save(reportWithSeq("a", 2), time.Hour)
+		f.delay = time.Second
+		w.Save(reportWithSeq("a", 2))
+		wantCalls(t, f, "second report", "save 1.1-2")
+		w.Save(reportWithSeq("a", 3))
 		w.Delete()
 		w.Close()
 		wantCalls(t, f, "after Delete", "delete a")
@@ -210,13 +241,13 @@ func TestWriterContinuesAfterAFailure(t *testing.T) {
 		f := &fakeStore{err: cache.ErrUnavailable}
 		w := newStore(f).NewWriter("a")
 		go w.Run(t.Context())
-		w.Save(reportWithSeq("a", 1), time.Second)
+		w.Save(reportWithSeq("a", 1))
 		wantCalls(t, f, "while the store fails", "save 1.1-1")
 		f.mu.Lock()
 		f.err = nil
 		f.mu.Unlock()
 		<-time.After(time.Second)
-		w.Save(reportWithSeq("a", 2), time.Second)
+		w.Save(reportWithSeq("a", 2))
 		wantCalls(t, f, "after that", "save 1.1-2")
 		w.Close()
 	})

@@ -5,33 +5,78 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"rollcall.dev/rollcall/master/report"
 )
 
-// Writer writes the reports of one cluster, in a goroutine of its own. It writes the latest report only, at
-// most once in each interval.
+const (
+	// MaxWait limits how long Save waits for the cache.Store.
+	MaxWait = 50 * time.Millisecond
+	// saveInterval is the average time between two saves of a cluster, after saveBurst of them. It is the time in which
+	// an agent collects changes.
+	saveInterval, saveBurst = 100 * time.Millisecond, 5
+)
+
+// Writer writes the reports of one cluster, in a goroutine of its own. If the cache.Store is slower than the agent, it
+// writes the latest report only.
 type Writer struct {
 	store   *Store
 	cluster string
+	rate    *rate.Limiter
 
 	wake   chan struct{}
 	closed chan struct{}
 	done   chan struct{}
 
 	mu           sync.Mutex
-	next         *report.Report // nil if there is nothing to write
-	deleteStored bool           // the stored report has to be removed
-	interval     time.Duration
+	next         *save // nil if there is nothing to write
+	deleteStored bool  // the stored report has to be removed
+	// late is set by a Save for which the cache.Store needed too long, until a report is written.
+	late bool
+}
+
+// save is a report to write. done is closed when it was written, or could not be written because of err.
+type save struct {
+	report *report.Report
+	done   chan struct{}
+	err    error
 }
 
 // NewWriter returns the Writer of a cluster. Its Run must be called, and then Close.
 func (s *Store) NewWriter(cluster string) *Writer {
-	return &Writer{store: s, cluster: cluster, wake: make(chan struct{}, 1), closed: make(chan struct{}), done: make(chan struct{})}
+	return &Writer{
+		store: s, cluster: cluster, rate: rate.NewLimiter(rate.Every(saveInterval), saveBurst),
+		wake: make(chan struct{}, 1), closed: make(chan struct{}), done: make(chan struct{}),
+	}
 }
 
-// Save sets the report that is written next. It replaces a report that was not written yet.
-func (w *Writer) Save(r *report.Report, interval time.Duration) {
-	w.enqueue(func() { w.next, w.interval = r, interval })
+// Save writes a report, and reports whether the cache.Store has it now. It waits for at most MaxWait. If the Store needs
+// longer, the report is written later, unless another one replaces it, and until then Save does not wait. It is called by
+// one goroutine.
+func (w *Writer) Save(r *report.Report) (stored bool) {
+	s := &save{report: r, done: make(chan struct{})}
+	var late bool
+	w.enqueue(func() { w.next, late = s, w.late })
+	if late {
+		return false
+	}
+	timeout := time.NewTimer(MaxWait)
+	defer timeout.Stop()
+	select {
+	case <-s.done:
+		return s.err == nil
+	case <-timeout.C:
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	select {
+	case <-s.done:
+		return s.err == nil
+	default:
+		w.late = true
+		return false
+	}
 }
 
 // Delete discards the report that was not written yet, and makes the goroutine delete the stored one.
@@ -67,22 +112,21 @@ func (w *Writer) Run(ctx context.Context) {
 			w.flush(ctx)
 			return
 		}
-		pause := time.NewTimer(w.flush(ctx))
+		pause := time.NewTimer(w.rate.Reserve().Delay())
 		select {
 		case <-pause.C:
 		case <-w.closed:
 			pause.Stop()
-			w.flush(ctx)
-			return
 		}
+		w.flush(ctx)
 	}
 }
 
-// flush writes what is enqueued, and returns how long to wait before the next call. Errors are logged at the
-// debug level, since the cache.Store logs an outage once itself.
-func (w *Writer) flush(ctx context.Context) time.Duration {
+// flush writes what is enqueued. Errors are logged at the debug level, since the cache.Store logs an outage once
+// itself.
+func (w *Writer) flush(ctx context.Context) {
 	w.mu.Lock()
-	next, deleteStored, interval := w.next, w.deleteStored, w.interval
+	next, deleteStored := w.next, w.deleteStored
 	w.next, w.deleteStored = nil, false
 	w.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
@@ -93,10 +137,14 @@ func (w *Writer) flush(ctx context.Context) time.Duration {
 			s.log.Debug("cannot delete the report from the store", "cluster", w.cluster, "error", err)
 		}
 	}
-	if next != nil {
-		if err := s.store.Save(ctx, next); err != nil {
-			s.log.Debug("cannot write the report to the store", "cluster", w.cluster, "error", err)
-		}
+	if next == nil {
+		return
 	}
-	return interval
+	if next.err = s.store.Save(ctx, next.report); next.err != nil {
+		s.log.Debug("cannot write the report to the store", "cluster", w.cluster, "error", next.err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	close(next.done)
+	w.late = false
 }
