@@ -210,7 +210,7 @@ func TestReadersGetReportsAfterTheStore(t *testing.T) {
 	withMaster(t, func(t *testing.T, m *testMaster) {
 		a := m.addCluster("a")
 		store.update(func() { store.delay = 30 * time.Millisecond })
-		release := m.sessions.Watch(t.Context(), "a")
+		release := m.watch(t.Context(), "a")
 		defer release()
 		m.get("a")
 		for range 100 {
@@ -239,7 +239,7 @@ func TestSlowStoreDoesNotDelayReports(t *testing.T) {
 			g.Period = 100 * time.Millisecond
 			c.serveSession(g)
 		})
-		release := m.sessions.Watch(t.Context(), "a")
+		release := m.watch(t.Context(), "a")
 		defer release()
 		m.get("a")
 		for range 100 {
