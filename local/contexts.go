@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"rollcall.dev/rollcall/api/clustername"
 )
 
 // contexts has the clusters of a kubeconfig's contexts.
@@ -36,7 +38,7 @@ func newContexts(c *Config, console *console) (*contexts, error) {
 		return nil, err
 	}
 	all := &contexts{
-		kubeconfig: k, selected: selected, names: clusterNames(selected), namespaces: c.Namespaces,
+		kubeconfig: k, selected: selected, names: clustername.Of(selected), namespaces: c.Namespaces,
 		version: c.Version, console: console, log: c.Log, turn: make(chan struct{}, 1), shown: map[string]string{},
 	}
 	all.turn <- struct{}{}

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"rollcall.dev/rollcall/api/jointoken"
 	"rollcall.dev/rollcall/api/v1alpha1"
 )
 
@@ -32,6 +33,8 @@ const (
 type Options struct {
 	// Name is the name of the cluster.
 	Name string
+	// Token joins without access to the hub, unless it is nil. Name, Hub and the hub's settings are not used then.
+	Token *jointoken.Token
 	// Hub is the cluster of the masters, in HubNamespace, and Member the cluster that joins.
 	Hub          *Cluster
 	HubNamespace string
@@ -87,6 +90,9 @@ type joining struct {
 // what was checked, or what failed and what to do about it.
 func Join(ctx context.Context, o Options) error {
 	j := newJoining(o)
+	if o.Token != nil {
+		return j.byToken(ctx)
+	}
 	steps := []step{
 		{"hub", j.checkHub},
 		{"connection", j.chooseConnection},
@@ -129,7 +135,11 @@ func (j *joining) finish() error {
 		fmt.Fprintf(j.Out, "\nNothing was changed (--dry-run=%s).\n", j.DryRun)
 		return nil
 	}
-	fmt.Fprintf(j.Out, "\n%s has joined, in %s. See it by: kubectl rollcall status %s\n", j.Name, seconds(time.Since(j.began)), j.Name)
+	see := " See it by: kubectl rollcall status " + j.Name
+	if j.Token != nil {
+		see = ""
+	}
+	fmt.Fprintf(j.Out, "\n%s has joined, in %s.%s\n", j.Name, seconds(time.Since(j.began)), see)
 	return nil
 }
 
@@ -169,6 +179,9 @@ func (j *joining) checkMember(ctx context.Context) (result, error) {
 		return result{}, err
 	}
 	found := result{text: fmt.Sprintf("%s, Kubernetes %s, UID %s", j.Member.Host, version, j.uid)}
+	if j.Hub == nil {
+		return found, nil
+	}
 	if skew, known := j.Member.skew(j.Hub); known && skew.Abs() > maxSkew {
 		found.warnings = append(found.warnings, fmt.Sprintf("the clocks of its API server and of the hub's differ by %s: synchronize them", skew.Round(time.Second).Abs()))
 	}
@@ -183,6 +196,17 @@ func (j *joining) checkName(ctx context.Context) (result, error) {
 	if j.registered, err = checkName(agents, j.Name, j.uid); err != nil {
 		return result{}, err
 	}
+	if _, err := j.checkInstalled(ctx); err != nil {
+		return result{}, err
+	}
+	if j.registered != nil {
+		return resultf("%s is registered for this cluster already: this run repairs it", j.Name)
+	}
+	return resultf("%s is free, and the cluster is not registered under another name", j.Name)
+}
+
+// checkInstalled returns an error if the member has an agent of another name.
+func (j *joining) checkInstalled(ctx context.Context) (result, error) {
 	installed, err := j.Member.configMap(ctx, Namespace, agentNameMap)
 	if err != nil {
 		return result{}, err
@@ -191,27 +215,33 @@ func (j *joining) checkName(ctx context.Context) (result, error) {
 		return result{}, &Fault{fmt.Sprintf("the agent in this cluster has the name %s, not %s", other, j.Name),
 			fmt.Sprintf("join it as %s, or remove the agent first by `kubectl rollcall leave %s --context %s`", other, other, j.Member.Context)}
 	}
-	if j.registered != nil {
-		return resultf("%s is registered for this cluster already: this run repairs it", j.Name)
-	}
-	return resultf("%s is free, and the cluster is not registered under another name", j.Name)
+	return resultf("the cluster has no agent of another name")
 }
 
 func (j *joining) checkRights(ctx context.Context) (result, error) {
+	onMember, err := j.checkMemberRights(ctx)
+	if err != nil {
+		return result{}, err
+	}
+	rights := rightsToApply([]*unstructured.Unstructured{registration{name: j.Name}.object()}, "get", "create", "patch")
+	if err := j.Hub.needRights(ctx, "on the hub", rights); err != nil {
+		return result{}, err
+	}
+	return resultf("%s, %d on the hub", onMember.text, len(rights))
+}
+
+// checkMemberRights reviews the rights that applyAgent and the steps after it need in the member.
+func (j *joining) checkMemberRights(ctx context.Context) (result, error) {
 	objects, err := agentObjects(j.agentSettings())
 	if err != nil {
 		return result{}, err
 	}
 	rights := append(rightsToApply(objects, "get", "create", "patch"),
-		right{Verb: "get", Resource: "configmaps", Namespace: Namespace, Name: agentPinMap}, right{Verb: "list", Resource: "pods", Namespace: Namespace})
+		right{Verb: "get", Resource: "configmaps", Namespace: Namespace, Name: agentPinMap}, right{Verb: "list", Resource: "pods", Namespace: Namespace}, right{Verb: "get", Resource: "pods", Subresource: "log", Namespace: Namespace})
 	if err := j.Member.needRights(ctx, "in the cluster", rights); err != nil {
 		return result{}, err
 	}
-	onHub := rightsToApply([]*unstructured.Unstructured{registration{name: j.Name}.object()}, "get", "create", "patch")
-	if err := j.Hub.needRights(ctx, "on the hub", onHub); err != nil {
-		return result{}, err
-	}
-	return resultf("%d on the cluster, %d on the hub", len(rights), len(onHub))
+	return resultf("%d on the cluster", len(rights))
 }
 
 func (j *joining) checkMetrics(context.Context) (result, error) {
@@ -234,6 +264,9 @@ func (j *joining) agentSettings() agentSettings {
 	s := agentSettings{cluster: j.Name, signingKeys: j.facts.signingKeys, proxy: j.ProxyURL, registry: j.ImageRegistry, pullSecret: j.ImagePullSecret}
 	if j.reverse() {
 		s.hub, s.serverName, s.ca = j.facts.address, j.facts.serverName, j.facts.ca
+		if j.Token != nil {
+			s.joinToken = j.Token.Encode()
+		}
 		return s
 	}
 	s.expose = cmp.Or(j.Expose, corev1.ServiceTypeClusterIP)

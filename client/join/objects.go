@@ -31,6 +31,11 @@ const (
 	caFile          = "ca.crt"
 	// hubMap is the ConfigMap with the keys of the hub. On the hub itself, rollcall-master-public-key is the master's.
 	hubMap = "rollcall-agent-hub"
+	// The token of the service account for the hub. It must be valid for at most an hour.
+	accountTokenVolume  = "hub-token"
+	accountTokenMount   = "/var/run/secrets/rollcall.dev/hub" //nolint:gosec // a path
+	accountTokenFile    = "token"
+	accountTokenSeconds = 3600
 	// managedByLabel marks what this package has created.
 	managedByLabel = "app.kubernetes.io/managed-by"
 )
@@ -51,9 +56,13 @@ type agentSettings struct {
 	ca string
 	// signingKeys has the public keys of the hub.
 	signingKeys string
-	proxy       string
-	registry    string
-	pullSecret  string
+	// joinToken is an encoded join token, or "". serviceAccountAudience is the audience of a projected token, or "".
+	joinToken              string
+	serviceAccountAudience string
+
+	proxy      string
+	registry   string
+	pullSecret string
 	// expose is the type of the Service, or "" for none.
 	expose corev1.ServiceType
 }
@@ -201,4 +210,18 @@ func (s agentSettings) adaptDeployment(deployment *appsv1.Deployment) {
 	if s.proxy != "" {
 		container.Args = append(container.Args, "--hub-proxy="+s.proxy)
 	}
+	if s.serviceAccountAudience != "" {
+		container.Args = append(container.Args, "--service-account-token-file="+accountTokenMount+"/"+accountTokenFile)
+		mountAccountToken(pod, s.serviceAccountAudience)
+	}
+}
+
+// mountAccountToken mounts a token of the pod's service account for an audience, which the kubelet renews.
+func mountAccountToken(pod *corev1.PodSpec, audience string) {
+	pod.Volumes = append(pod.Volumes, corev1.Volume{Name: accountTokenVolume, VolumeSource: corev1.VolumeSource{
+		Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{
+			ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Audience: audience, ExpirationSeconds: new(int64(accountTokenSeconds)), Path: accountTokenFile},
+		}}},
+	}})
+	pod.Containers[0].VolumeMounts = append(pod.Containers[0].VolumeMounts, corev1.VolumeMount{Name: accountTokenVolume, MountPath: accountTokenMount, ReadOnly: true})
 }

@@ -22,7 +22,10 @@ type registration struct {
 	// endpoint is the address of the agent, or "" if the agent dials the masters.
 	endpoint string
 	pins     []string
-	labels   map[string]string
+	// join has the public part of a join token, or is nil. serviceAccount is how the agent enrolls its key, or nil.
+	join           *v1alpha1.JoinSpec
+	serviceAccount *v1alpha1.ServiceAccountIdentity
+	labels         map[string]string
 }
 
 // object returns the ClusterAgent, with the fields that this package manages.
@@ -40,6 +43,14 @@ func (r registration) object() *unstructured.Unstructured {
 			pins[i] = pin
 		}
 		spec["tls"] = map[string]any{"pinnedSHA256": pins}
+	}
+	if r.join != nil {
+		spec["join"] = map[string]any{"keySHA256": r.join.KeySHA256, "expiresAt": r.join.ExpiresAt.UTC().Format(time.RFC3339)}
+	}
+	if account := r.serviceAccount; account != nil {
+		spec["identity"] = map[string]any{"serviceAccount": map[string]any{
+			"issuer": account.Issuer, "subject": account.Subject, "audience": account.Audience, "jwks": account.JWKS,
+		}}
 	}
 	metadata := map[string]any{"name": r.name}
 	if len(r.labels) > 0 {

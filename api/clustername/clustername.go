@@ -1,4 +1,5 @@
-package local
+// Package clustername derives names of clusters from the contexts of a kubeconfig.
+package clustername
 
 import (
 	"cmp"
@@ -9,9 +10,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// clusterNames returns the name of the cluster of each context: valid as the name of a ClusterAgent, unique, and
+// maxLength limits the name of a ClusterAgent.
+const maxLength = validation.DNS1123LabelMaxLength
+
+// Of returns the name of the cluster of each context: valid as the name of a ClusterAgent, unique, and
 // recognizable. Contexts whose names are valid keep them.
-func clusterNames(contexts []string) map[string]string {
+func Of(contexts []string) map[string]string {
 	names, taken := map[string]string{}, map[string]bool{}
 	for _, context := range contexts {
 		if clusterName(context) == context {
@@ -38,7 +42,7 @@ func firstFree(taken map[string]bool, candidates ...string) string {
 	last := candidates[len(candidates)-1]
 	for i := 2; ; i++ {
 		suffix := fmt.Sprintf("-%d", i)
-		if name := strings.Trim(last[:min(len(last), validation.DNS1123SubdomainMaxLength-len(suffix))], "-.") + suffix; !taken[name] {
+		if name := strings.Trim(last[:min(len(last), maxLength-len(suffix))], "-.") + suffix; !taken[name] {
 			return name
 		}
 	}
@@ -73,6 +77,6 @@ func clusterName(context string) string {
 		}
 	}
 	name := strings.Join(kept, ".")
-	name = strings.Trim(name[:min(len(name), validation.DNS1123SubdomainMaxLength)], "-.")
+	name = strings.Trim(name[:min(len(name), maxLength)], "-.")
 	return cmp.Or(name, "cluster")
 }

@@ -1,4 +1,4 @@
-package local
+package clustername
 
 import (
 	"reflect"
@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-func TestClusterNames(t *testing.T) {
+func TestNames(t *testing.T) {
 	for _, tc := range []struct {
 		contexts []string
 		want     map[string]string
@@ -27,22 +27,22 @@ func TestClusterNames(t *testing.T) {
 		{[]string{"10.0.0.1"}, map[string]string{"10.0.0.1": "10-0-0-1"}},
 		{[]string{"-_.", "日本"}, map[string]string{"-_.": "cluster", "日本": "cluster-2"}},
 	} {
-		if got := clusterNames(tc.contexts); !reflect.DeepEqual(got, tc.want) {
+		if got := Of(tc.contexts); !reflect.DeepEqual(got, tc.want) {
 			t.Errorf("%q: got %q, want %q", tc.contexts, got, tc.want)
 		}
 	}
 }
 
-func FuzzClusterNames(f *testing.F) {
+func FuzzNames(f *testing.F) {
 	f.Add("arn:aws:eks:eu-west-1:1:cluster/prod", "Prod")
 	f.Add(strings.Repeat("a", 400), strings.Repeat("A", 400))
 	f.Fuzz(func(t *testing.T, a, b string) {
-		names := clusterNames([]string{a, b})
+		names := Of([]string{a, b})
 		if a != b && names[a] == names[b] {
 			t.Errorf("%q and %q are both %q", a, b, names[a])
 		}
 		for _, name := range names {
-			if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 {
+			if problems := validation.IsDNS1123Subdomain(name); len(problems) > 0 || len(name) > maxLength {
 				t.Errorf("%q: %q", name, problems)
 			}
 		}
