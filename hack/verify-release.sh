@@ -17,4 +17,8 @@ rm "$work"/{first,second}.out/provenance.intoto.json
 diff --recursive --brief "$work/first.out" "$work/second.out"
 cd "$work/first.out"
 sha256sum --check --strict --quiet SHA256SUMS
+# The commands of docs/INSTALL.md for the archive without internet.
+commands=$(awk '/^## Without internet/ {on = 1} on && /^```$/ {exit} code {print} on && /^```sh$/ {code = 1}' "$work/first/docs/INSTALL.md")
+[[ $commands == *sha256sum* ]]
+(eval "$commands")
 echo "verify-release: $(wc -l <SHA256SUMS) files are the same in two builds"

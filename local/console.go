@@ -48,7 +48,7 @@ and exports usage to other systems: %s
 }
 
 // installHint says how to install Rollcall.
-const installHint = "see \"Install on real clusters\" in its README"
+const installHint = "see \"Install it\" in its README"
 
 // plural returns a number with a noun, such as "1 cluster" or "3 clusters".
 func plural(n int, noun string) string {

@@ -54,6 +54,22 @@ func (c *cluster) install(name string) string {
 	return mustHelm(c.t, c.Kubeconfig, append([]string{"upgrade", "--install", name}, strings.Fields(flags)...)...)
 }
 
+// commandAfter returns the command in docs/HELM.md after some words.
+func commandAfter(t *testing.T, words string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository, "docs/HELM.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), words)
+	_, rest, found := strings.Cut(rest, "```sh\n")
+	if !found {
+		t.Fatalf("docs/HELM.md has no command after %q", words)
+	}
+	command, _, _ := strings.Cut(rest, "\n")
+	return command
+}
+
 // kubectl runs kubectl as the administrator.
 func (c *cluster) kubectl(args ...string) string {
 	c.t.Helper()
@@ -190,6 +206,13 @@ func TestChartsAreInstalledUpgradedAndRemoved(t *testing.T) {
 			"rollcall-agent": "podMonitor.enabled=false",
 		} {
 			c.in(t).helm("upgrade", name, chart(name), "-f", "testdata/"+name+".all.values.yaml", "--dry-run=server", "--set", off)
+		}
+	})
+	t.Run("with several replicas, the notes say how to wait for the leader", func(t *testing.T) {
+		notes := c.in(t).helm("upgrade", "rollcall", chart("rollcall"), "--reuse-values", "--dry-run=server", "--set", "replicas=2")
+		want := commandAfter(t, "With several replicas")
+		if !strings.Contains(notes, "  "+want) || strings.Contains(notes, "  kubectl -n rollcall-system rollout status") {
+			t.Errorf("got notes\n%s\nwant the command of docs/HELM.md: %s", notes, want)
 		}
 	})
 	t.Run("an upgrade changes values and definitions, and keeps keys and ClusterAgents", func(t *testing.T) { c.in(t).checkUpgrade() })

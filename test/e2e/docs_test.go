@@ -51,16 +51,17 @@ func withConfig(t *testing.T) (dir string) {
 	return dir
 }
 
-// TestREADMEInstallsOnRealClusters runs the commands on clusters without nodes, so nothing fills in the keys;
-// test/realnode runs them on nodes.
-func TestREADMEInstallsOnRealClusters(t *testing.T) {
+// TestInstallGuide runs the commands of docs/INSTALL.md on clusters without nodes, so nothing fills in the keys;
+// test/realnode runs those for manifests and charts on nodes.
+func TestInstallGuide(t *testing.T) {
 	t.Parallel()
-	steps := blocks(readDoc(t, "README.md"), "Install on real clusters")
+	guide := readDoc(t, "docs/INSTALL.md")
+	steps := blocks(guide, "Manifests")
 	if len(steps) != 6 {
-		t.Fatalf("README.md: got %d code blocks in section \"Install on real clusters\", want 6 (hub, public key, CA, member, pin, ClusterAgent)", len(steps))
+		t.Fatalf("docs/INSTALL.md: got %d code blocks in section \"Manifests\", want 6 (hub, public key, CA, member, pin, ClusterAgent)", len(steps))
 	}
 	dir := withConfig(t)
-	hub, member := kube.Fresh(t, kube.Options{Name: "readme-hub"}), kube.Fresh(t, kube.Options{Name: "readme-member"})
+	hub, member := kube.Fresh(t, kube.Options{Name: "guide-hub"}), kube.Fresh(t, kube.Options{Name: "guide-member"})
 	for i, cluster := range []*kube.Cluster{hub, hub, hub, member, member} {
 		shell(t, dir, cluster, steps[i])
 	}
@@ -68,10 +69,50 @@ func TestREADMEInstallsOnRealClusters(t *testing.T) {
 	if out, err := hub.KubectlInput(manifest, "apply", "--validate=strict", "-f", "-"); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
-	for name, c := range map[string]*kube.Cluster{"rollcall-master": hub, "rollcall-agent": member} {
+	installed := map[string]*kube.Cluster{"rollcall-master": hub, "rollcall-agent": member}
+	for name, c := range installed {
 		if _, err := c.Kubectl("-n", "rollcall-system", "get", "deployment", name); err != nil {
 			t.Error(err)
 		}
+	}
+
+	steps = blocks(guide, "GitOps")
+	if len(steps) != 4 {
+		t.Fatalf("docs/INSTALL.md: got %d code blocks in section \"GitOps\", want 4 (overlay of the hub, of the member, commands for both)", len(steps))
+	}
+	for path, content := range map[string]string{
+		"hub/kustomization.yaml": steps[0], "clusters/prod-eu.yaml": "yaml\n" + manifest,
+		"prod-eu/kustomization.yaml": steps[1], "prod-eu/signing.key.pub": "yaml\n-----BEGIN PUBLIC KEY-----\n",
+	} {
+		write(t, filepath.Join(dir, path), strings.TrimPrefix(content, "yaml\n"))
+	}
+	for name, c := range installed {
+		secret := map[string]string{"rollcall-master": "rollcall-master-signing-key", "rollcall-agent": "rollcall-agent-tls"}[name]
+		if _, err := c.Kubectl("-n", "rollcall-system", "patch", "secret", secret, "-p", `{"data":{"key":"a2V5"}}`); err != nil {
+			t.Fatal(err)
+		}
+		shell(t, dir, c, strings.TrimPrefix(map[string]string{"rollcall-master": steps[2], "rollcall-agent": steps[3]}[name], "sh\n"))
+		got, err := c.Kubectl("-n", "rollcall-system", "get", "deployment", name, "-o", "jsonpath={.spec.template.spec.containers[0].image}")
+		if err != nil || !strings.HasPrefix(got, "registry.example/rollcall/"+name+":v") {
+			t.Errorf("%s: got image %q, %v; want that of the overlay", name, got, err)
+		}
+		for _, flags := range []string{"", " --server-side --force-conflicts"} {
+			shell(t, dir, c, "kubectl apply -k config/"+strings.TrimPrefix(name, "rollcall-")+flags)
+			if got, err := c.Kubectl("-n", "rollcall-system", "get", "secret", secret, "-o", "jsonpath={.data.key}"); err != nil || got != "a2V5" {
+				t.Errorf("%s applied again%s: got the key %q, %v; want it unchanged", name, flags, got, err)
+			}
+		}
+	}
+}
+
+// write writes a file and the folders above it.
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 

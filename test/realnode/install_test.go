@@ -14,11 +14,13 @@ import (
 // firstResponse is the time in which the installed system must give its first response, with images present.
 const firstResponse = 60 * time.Second
 
-// TestInstalledAsDocumented installs master and agent with the commands of README.md on two clusters with real nodes,
-// and breaks the link between them.
+// TestInstalledAsDocumented installs master and agent on two clusters with real nodes: first with the charts, by the
+// commands of README.md and docs/HELM.md, then with the manifests, by those of docs/INSTALL.md. It breaks the link
+// between the clusters.
 func TestInstalledAsDocumented(t *testing.T) {
 	t.Parallel()
 	in := newInstallation(t)
+	in.checkCharts()
 	started := time.Now()
 	in.install()
 	kube.Eventually(t, firstResponse-time.Since(started), func() error { return in.get("/nodes", &struct{}{}) })
@@ -32,6 +34,7 @@ func TestInstalledAsDocumented(t *testing.T) {
 	})
 	t.Run("the link is cut and restored", in.checkCut)
 	t.Run("no container has been restarted", in.checkRestarts)
+	in.checkManifestsAgain()
 }
 
 // checkResponse compares the member's node and the agent's pod as served by the master with the member's API.

@@ -25,11 +25,13 @@ import (
 
 const (
 	repository = "../.."
+	// installGuide has the commands of an installation by manifests.
+	installGuide = "docs/INSTALL.md"
 	// namespace, masterName and agentName are the names of the objects in config.
 	namespace  = stack.Namespace
 	masterName = "rollcall-master"
 	agentName  = "rollcall-agent"
-	// memberName is the name of the cluster in README.md.
+	// memberName is the name of the cluster in the documents.
 	memberName = "prod-eu"
 )
 
@@ -76,40 +78,40 @@ func newInstallation(t *testing.T) *installation {
 	return in
 }
 
-// install runs the commands of README.md on hub and member, and registers the member.
+// install runs the commands of docs/INSTALL.md on hub and member, and registers the member.
 func (in *installation) install() {
 	in.t.Helper()
-	in.shell(in.hub, block(in.t, "### The hub", 1))
+	in.shell(in.hub, block(in.t, installGuide, "### The hub", 1))
 	kube.Eventually(in.t, timeout, func() error { return ready(in.hub, masterName) })
-	in.shell(in.hub, block(in.t, "### The hub", 2))
-	in.shell(in.member, block(in.t, "### Each member cluster", 1))
+	in.shell(in.hub, block(in.t, installGuide, "### The hub", 2))
+	in.shell(in.member, block(in.t, installGuide, "### Each member cluster", 1))
 	kube.Eventually(in.t, timeout, func() error { return ready(in.member, agentName) })
-	pin := in.shell(in.member, block(in.t, "### Each member cluster", 2))
+	pin := in.shell(in.member, block(in.t, installGuide, "### Each member cluster", 2))
 	registration := strings.NewReplacer(
 		"10.20.0.7", in.member.Address,
 		"132b8e5864a97a36cc40e416c0eba9c9ad9ce57edfb30aaf8771c7ce6a5ae530", pin,
-	).Replace(block(in.t, "### Register the cluster", 1))
+	).Replace(block(in.t, installGuide, "### Register the cluster", 1))
 	if _, err := in.hub.Cluster.KubectlInput(registration, "apply", "-f", "-"); err != nil {
 		in.t.Fatal(err)
 	}
 	in.shell(in.hub, "kubectl create serviceaccount viewer\n"+
 		"kubectl create clusterrolebinding rollcall-viewers --clusterrole rollcall-viewer --serviceaccount default:viewer")
 	in.token = in.shell(in.hub, "kubectl create token viewer")
-	in.shell(in.hub, block(in.t, "### The hub", 3))
+	in.shell(in.hub, block(in.t, installGuide, "### The hub", 3))
 	in.connect()
 }
 
-// block returns the nth block after a heading of README.md.
-func block(t *testing.T, heading string, nth int) string {
+// block returns the nth block after a heading of a document.
+func block(t *testing.T, document, heading string, nth int) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(repository, "README.md"))
+	text, err := os.ReadFile(filepath.Join(repository, document))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, section, found := strings.Cut(string(text), "\n"+heading+"\n")
 	parts := strings.Split(section, "\n```")
 	if !found || len(parts) < 2*nth {
-		t.Fatalf("README.md: no block %d after %q", nth, heading)
+		t.Fatalf("%s: no block %d after %q", document, nth, heading)
 	}
 	_, content, _ := strings.Cut(parts[2*nth-1], "\n") // without the block's language
 	return content + "\n"
@@ -118,13 +120,19 @@ func block(t *testing.T, heading string, nth int) string {
 // shell runs commands with kubectl for the cluster of a node, and returns what they print to standard output.
 func (in *installation) shell(node *kube.Node, commands string) string {
 	in.t.Helper()
+	return in.shellWith(node.Cluster.Kubeconfig, commands)
+}
+
+// shellWith is like shell, with a kubeconfig.
+func (in *installation) shellWith(kubeconfig, commands string) string {
+	in.t.Helper()
 	binaries, err := kube.Binaries()
 	if err != nil {
 		in.t.Fatal(err)
 	}
 	cmd := exec.CommandContext(in.t.Context(), "sh", "-ec", commands)
 	cmd.Dir = in.dir
-	cmd.Env = []string{"PATH=" + in.bin + ":" + binaries + ":" + os.Getenv("PATH"), "KUBECONFIG=" + node.Cluster.Kubeconfig, "HOME=" + in.dir}
+	cmd.Env = []string{"PATH=" + in.bin + ":" + binaries + ":" + os.Getenv("PATH"), "KUBECONFIG=" + kubeconfig, "HOME=" + in.dir}
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
