@@ -48,8 +48,9 @@ type Document struct {
 	// summaryAged is set if the summary has changed with time alone, while the resourceVersion has
 	// not.
 	summaryAged bool
-	// counted is the size of the Document that its DocumentCache has counted.
+	// counted is the size of the Document that its DocumentCache has counted, and read is set when it is read.
 	counted int64
+	read    atomic.Bool
 }
 
 // NewDocument returns the document of a report. If the previous document, which may be nil, has the

@@ -15,16 +15,17 @@ import (
 const sweepInterval = 10 * time.Second
 
 // DocumentCache holds the last read Document of each cluster, so that all readers of a report share
-// its bytes. Beyond its size limit it evicts the least recently read documents; readers that still
+// its bytes. Beyond its size limit it evicts documents that were not read for long; readers that still
 // use one are not affected.
 type DocumentCache struct {
 	maxBytes   int64
 	logs       changeLogs
 	compressor compressor
 
-	mu        sync.Mutex
-	documents *simplelru.LRU[string, *Document] // by cluster
-	bytes     int64                             // the sum of Document.counted
+	mu sync.RWMutex
+	// documents has the Documents by cluster, in the order in which they were added or last spared by evict.
+	documents *simplelru.LRU[string, *Document]
+	bytes     int64 // the sum of Document.counted
 }
 
 // NewDocumentCache returns a cache for about maxBytes of documents.
@@ -49,14 +50,19 @@ func (c *DocumentCache) Run(ctx context.Context) {
 	}
 }
 
-// find returns the cached Document of a report, or nil.
+// find returns the cached Document of a report, or nil. It only marks the Document as read, instead of moving it to the
+// front, which would need the exclusive lock: BenchmarkSharedRead.
 func (c *DocumentCache) find(r *report.Report) *Document {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if d, ok := c.documents.Get(r.Cluster); ok && d.report.Report == r {
-		return d
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	d, ok := c.documents.Peek(r.Cluster)
+	if !ok || d.report.Report != r {
+		return nil
 	}
-	return nil
+	if !d.read.Load() {
+		d.read.Store(true)
+	}
+	return d
 }
 
 // Document returns the Document of a report. The first reader of a report also records it in the
@@ -120,8 +126,8 @@ func (c *DocumentCache) EncodeStream(out io.Writer, e Encoding, write func(io.Wr
 
 // Bytes returns the total size of the cached documents.
 func (c *DocumentCache) Bytes() int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	return c.bytes
 }
 
@@ -130,7 +136,7 @@ func (c *DocumentCache) Bytes() int64 {
 func (c *DocumentCache) getOrCreate(r Report) (d *Document, isNew bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	prev, ok := c.documents.Get(r.Cluster)
+	prev, ok := c.documents.Peek(r.Cluster)
 	switch {
 	case ok && prev.report.Report == r.Report:
 		return prev, false
@@ -147,8 +153,8 @@ func (c *DocumentCache) getOrCreate(r Report) (d *Document, isNew bool) {
 	return d, true
 }
 
-// account counts by how much a Document has grown, and evicts the least recently read documents until the rest fits. A
-// document that alone exceeds the limit is not kept.
+// account counts by how much a Document has grown, and evicts documents until the rest fits. A document that alone
+// exceeds the limit is not kept.
 func (c *DocumentCache) account(d *Document) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -158,8 +164,19 @@ func (c *DocumentCache) account(d *Document) {
 	size := d.size()
 	c.bytes += size - d.counted
 	d.counted = size
+	c.evict()
+}
+
+// evict removes the oldest documents until the rest fits. It spares a document once if it was read after it was last
+// considered ("second chance"). c.mu must be held exclusively.
+func (c *DocumentCache) evict() {
 	for c.bytes > c.maxBytes {
-		c.documents.RemoveOldest()
+		cluster, d, _ := c.documents.GetOldest()
+		if d.read.Swap(false) {
+			c.documents.Get(cluster) // moves it to the front
+			continue
+		}
+		c.documents.Remove(cluster)
 	}
 }
 
