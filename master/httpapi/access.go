@@ -82,8 +82,8 @@ func (a *API) authorize(r *http.Request, want Access) error {
 	return authorize(r.Context(), want)
 }
 
-// hasFreshReport reports whether there is a fresh report of a cluster with that name. In that case
-// the registry need not be consulted; an IP address is never the name of a cluster.
+// hasFreshReport reports whether there is a fresh report of a cluster with that name. It is served even while the registry
+// cannot be read; an IP address is never the name of a cluster.
 func (a *API) hasFreshReport(name string) bool {
 	v, ok := a.config.Sessions.LastReport(name)
 	return ok && v.Fresh(time.Now())

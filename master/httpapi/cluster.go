@@ -61,17 +61,11 @@ func (a *API) respond(w http.ResponseWriter, r *http.Request, report *session.Re
 	return nil
 }
 
-// freshMargin is how long a report must remain fresh to be returned without waiting.
-const freshMargin = time.Second
-
 // await waits for a report as the request wants it. The wait ends when the client disconnects, at
 // the request's timeout, and when the master shuts down.
 func (a *API) await(ctx context.Context, cluster string, p params) (*session.Report, error) {
-	if v, ok := a.config.Sessions.LastReport(cluster); ok && !p.awaitUsage && v.Fresh(time.Now().Add(freshMargin)) {
-		// A fresh report needs no timeout and no cancellation.
-		if v, err := a.config.Sessions.Await(ctx, cluster); err == nil {
-			return v, nil
-		}
+	if r := a.cachedReport(ctx, cluster, p); r != nil {
+		return r, nil
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, p.timeout, context.DeadlineExceeded)
 	defer cancel()

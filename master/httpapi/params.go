@@ -65,7 +65,7 @@ var (
 // parseClusterParams parses the query string of a request for a part of a cluster.
 func parseClusterParams(part view.Part, raw string) (params, error) {
 	if raw == "" {
-		return params{query: view.Query{Part: part}, timeout: defaultTimeout}, nil
+		return defaultParams(part), nil
 	}
 	values, p, table, err := parseParams(raw, getParameters, clusterWatchParameters)
 	if err != nil {

@@ -41,7 +41,7 @@ func (s *Sessions) Await(ctx context.Context, name string) (*Report, error) {
 }
 
 // cachedReport returns the current report and registers demand, or returns nil if there is no fresh report.
-// It does not read the Registry, which would take long compared with a cached response.
+// It does not read the Registry, which would take long compared with a cached response: BenchmarkParallelHits.
 func (s *Sessions) cachedReport(ctx context.Context, name string, now time.Time) *Report {
 	c := s.cluster(name)
 	if c == nil {
