@@ -151,9 +151,13 @@ func (c *Cluster) lastLogError(ctx context.Context) string {
 	if len(found) == 0 {
 		return ""
 	}
-	quoted := found[len(found)-1][1]
-	if plain, err := strconv.Unquote(quoted); err == nil {
+	return unquote(found[len(found)-1][1])
+}
+
+// unquote returns the value of an attribute in a log line.
+func unquote(value string) string {
+	if plain, err := strconv.Unquote(value); err == nil {
 		return plain
 	}
-	return quoted
+	return value
 }

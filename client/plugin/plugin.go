@@ -95,7 +95,7 @@ func (p *plugin) command() *cobra.Command {
 	root.SetOut(p.Out)
 	root.SetErr(p.ErrOut)
 	p.connection.register(root.PersistentFlags(), p.getenv)
-	root.AddCommand(p.status(), p.nodes(), p.pods(), p.containers(), p.ports(), p.problems(), p.join(), p.token(), p.check(), p.leave(), p.supportBundle(), p.completion())
+	root.AddCommand(p.status(), p.nodes(), p.pods(), p.containers(), p.ports(), p.problems(), p.join(), p.token(), p.check(), p.rotateKey(), p.leave(), p.supportBundle(), p.completion())
 	root.AddCommand(p.Commands...)
 	return root
 }

@@ -23,6 +23,8 @@ type administrator struct {
 	*installation
 	t   *testing.T
 	env []string
+	// succeeded has the commands that have succeeded.
+	succeeded map[string]bool
 }
 
 // newAdministrator installs a master at a node port, and builds the plugin.
@@ -51,7 +53,7 @@ func newAdministrator(t *testing.T) *administrator {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	a := &administrator{installation: in, t: t}
+	a := &administrator{installation: in, t: t, succeeded: map[string]bool{}}
 	a.env = []string{"PATH=" + plugin + ":" + binaries + ":" + os.Getenv("PATH"), "HOME=" + in.dir, "KUBECONFIG=" + a.kubeconfig()}
 	return a
 }
@@ -90,6 +92,7 @@ func (a *administrator) must(commands string, texts ...string) string {
 	if err != nil {
 		a.t.Fatalf("%s: %v\n%s", commands, err, out)
 	}
+	a.succeeded[commands] = true
 	a.t.Logf("$ %s\n%s", commands, out)
 	a.contains(commands, out, texts)
 	return out
@@ -121,7 +124,46 @@ func TestJoin(t *testing.T) {
 	t.Run("one command joins", a.checkJoin)
 	t.Run("a second run repairs", a.checkRepair)
 	t.Run("check finds faults", a.checkCheck)
+	t.Run("rotate-key replaces the key", a.checkRotation)
+	t.Run("a hub that cannot be reached is told", a.checkUnreachableHub)
+	t.Run("the master dials a node port", a.checkDial)
 	t.Run("leave cuts the link and removes the agent", a.checkLeave)
+	t.Run("manifests are written", a.checkManifests)
+	for _, section := range []string{"One command", "Check, rotate the key, leave", "One commit for many clusters"} {
+		a.checkDocumented(section)
+	}
+}
+
+// checkDocumented checks that each command in a section of docs/JOIN.md has been run.
+func (a *administrator) checkDocumented(section string) {
+	a.t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository, "docs/JOIN.md"))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	_, content, _ := strings.Cut(string(text), "\n## "+section+"\n")
+	content, _, _ = strings.Cut(content, "\n## ")
+	commands := 0
+	for _, block := range strings.Split(content, "```sh\n")[1:] {
+		block, _, _ = strings.Cut(block, "\n```")
+		for _, command := range strings.Split(block, "\n") {
+			if commands++; !a.succeeded[command] {
+				a.t.Errorf("docs/JOIN.md, %q: no test has run %s", section, command)
+			}
+		}
+	}
+	if commands == 0 {
+		a.t.Errorf("docs/JOIN.md has no commands in the section %q", section)
+	}
+}
+
+func (a *administrator) checkManifests(t *testing.T) {
+	a = a.in(t)
+	a.must("kubectl --context hub -n rollcall-system create configmap rollcall-hub --from-literal=address=wss://rollcall.example:443")
+	a.must("kubectl rollcall join --all-contexts --manifests clusters --hub-context hub", "wss://rollcall.example:443 (ConfigMap rollcall-hub)", "✓ prod-eu-admin", "left out: its context is for the same cluster as the hub", "1 cluster in clusters")
+	a.must("kubectl --context hub apply --dry-run=server -k clusters/hub", "clusteragent.rollcall.dev/prod-eu-admin created")
+	a.must("kubectl --context prod-eu-admin apply --dry-run=client -k clusters/members/prod-eu-admin", "deployment.apps/rollcall-agent created")
+	a.must("kubectl --context hub -n rollcall-system delete configmap rollcall-hub")
 }
 
 // in returns an administrator for a subtest.
@@ -133,12 +175,12 @@ func (a *administrator) in(t *testing.T) *administrator {
 
 func (a *administrator) checkJoin(t *testing.T) {
 	a = a.in(t)
-	a.must("kubectl rollcall join prod-eu --context prod-eu-admin --dry-run=client", "would apply 14 objects: 14 created", "Nothing was changed")
+	a.must("kubectl rollcall join prod-eu --context prod-eu-admin --hub-context hub --dry-run=server -o yaml", "would apply 14 objects: 14 created", "Nothing was changed")
 	if out := a.must("kubectl --context prod-eu-admin get namespace rollcall-system --ignore-not-found -o name"); out != "" {
 		t.Errorf("--dry-run=client created %s", out)
 	}
 	started := time.Now()
-	a.must("kubectl rollcall join prod-eu --context prod-eu-admin", "✓ link", "✓ first answer", "prod-eu has joined")
+	a.must("kubectl rollcall join prod-eu --context prod-eu-admin --hub-context hub", "✓ link", "✓ first answer", "prod-eu has joined")
 	if took := time.Since(started); took > joinTime {
 		t.Errorf("joined in %s, want at most %s", took, joinTime)
 	} else {
@@ -152,30 +194,56 @@ func (a *administrator) checkJoin(t *testing.T) {
 
 func (a *administrator) checkRepair(t *testing.T) {
 	a = a.in(t)
-	a.must("kubectl rollcall join prod-eu --context prod-eu-admin", "0 created, 0 changed, 14 unchanged", "is up to date")
+	a.must("kubectl rollcall join prod-eu --context prod-eu-admin --hub-context hub", "0 created, 0 changed, 14 unchanged", "is up to date")
 	a.must("kubectl --context prod-eu-admin -n rollcall-system delete deployment/rollcall-agent secret/rollcall-agent-tls configmap/rollcall-agent-pin")
-	a.must("kubectl rollcall join prod-eu --context prod-eu-admin", "3 created, 0 changed, 11 unchanged", "ClusterAgent prod-eu changed", "prod-eu has joined")
+	a.must("kubectl rollcall join prod-eu --context prod-eu-admin --hub-context hub", "3 created, 0 changed, 11 unchanged", "ClusterAgent prod-eu changed", "prod-eu has joined")
 }
 
 func (a *administrator) checkCheck(t *testing.T) {
 	a = a.in(t)
-	a.must("kubectl rollcall check prod-eu --context prod-eu-admin", "✓ keys", "✓ link", "✓ answer", "prod-eu works")
+	a.must("kubectl rollcall check prod-eu --context prod-eu-admin --hub-context hub", "✓ keys", "✓ link", "✓ answer", "prod-eu works")
 	a.must("kubectl rollcall check prod-eu", "✓ link", "✓ answer")
 	a.fails("kubectl rollcall check prod-us", "there is no ClusterAgent prod-us", "kubectl rollcall join prod-us")
 	a.must("kubectl --context prod-eu-admin -n rollcall-system scale deployment/rollcall-agent --replicas=0")
 	kube.Eventually(t, timeout, func() error {
-		out, err := a.run("kubectl rollcall check prod-eu --context prod-eu-admin")
+		out, err := a.run("kubectl rollcall check prod-eu --context prod-eu-admin --hub-context hub")
 		if err == nil || !strings.Contains(out, "✗ agent") || !strings.Contains(out, "✗ link") {
 			return fmt.Errorf("got %v, want that agent and link fail", err)
 		}
 		return nil
 	})
-	a.must("kubectl rollcall join prod-eu --context prod-eu-admin", "prod-eu has joined")
+	a.must("kubectl rollcall join prod-eu --context prod-eu-admin --hub-context hub", "prod-eu has joined")
+}
+
+func (a *administrator) checkRotation(t *testing.T) {
+	a = a.in(t)
+	const pins = "kubectl get clusteragent prod-eu -o jsonpath='{.spec.tls.pinnedSHA256}'"
+	before := a.must(pins)
+	a.must("kubectl rollcall rotate-key prod-eu --context prod-eu-admin --hub-context hub", "✓ old key", "✓ new key", "✓ link", "prod-eu has a new key")
+	if after := a.must(pins); after == before || len(after) != len(before) {
+		t.Errorf("got the pins %s, before %s", after, before)
+	}
+	a.must("kubectl rollcall check prod-eu --context prod-eu-admin --hub-context hub", "✓ keys", "prod-eu works")
+}
+
+// checkUnreachableHub sets an address at which nothing listens. The objects existed before, so they stay.
+func (a *administrator) checkUnreachableHub(t *testing.T) {
+	a = a.in(t)
+	a.fails("kubectl rollcall join prod-eu --context prod-eu-admin --hub-address wss://"+a.hub.Address+":9 --wait 15s",
+		"✗ link", "no connection within 15s", "the agent says: dial wss://"+a.hub.Address+":9", "connection refused", "these existed before and stay as this run has changed them: Deployment")
+	a.must("kubectl rollcall join prod-eu --context prod-eu-admin --hub-context hub", "1 changed", "prod-eu has joined")
+}
+
+func (a *administrator) checkDial(t *testing.T) {
+	a = a.in(t)
+	a.must("kubectl rollcall join prod-eu --context prod-eu-admin --hub-context hub --expose NodePort", "Dial: the hub dials the agent", "endpoint wss://"+a.member.Address+":30743", "prod-eu has joined")
+	a.fails("kubectl rollcall join prod-eu --context prod-eu-admin --endpoint wss://"+a.member.Address+":9", "✗ link", "no connection within 10s", "DialFailed")
+	a.must("kubectl rollcall join prod-eu --context prod-eu-admin --hub-context hub", "Reverse: the agent dials the hub", "prod-eu has joined")
 }
 
 func (a *administrator) checkLeave(t *testing.T) {
 	a = a.in(t)
-	a.must("kubectl rollcall leave prod-eu --context prod-eu-admin", "✓ registration", "✓ link", "with the agent's key")
+	a.must("kubectl rollcall leave prod-eu --context prod-eu-admin --hub-context hub", "✓ registration", "✓ link", "with the agent's key")
 	a.fails("kubectl rollcall nodes prod-eu", "not found")
 	kube.Eventually(t, timeout, func() error {
 		out, err := a.run("kubectl --context prod-eu-admin get namespace,clusterrole,clusterrolebinding -o name | grep rollcall || true")
@@ -184,5 +252,5 @@ func (a *administrator) checkLeave(t *testing.T) {
 		}
 		return err
 	})
-	a.must("kubectl rollcall leave prod-eu --context prod-eu-admin", "there is no ClusterAgent prod-eu", "nothing of `kubectl rollcall join` is in the cluster")
+	a.must("kubectl rollcall leave prod-eu --context prod-eu-admin --hub-context hub", "there is no ClusterAgent prod-eu", "nothing of `kubectl rollcall join` is in the cluster")
 }
