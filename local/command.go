@@ -83,7 +83,11 @@ func Command(cc CommandConfig) *cobra.Command {
 // inherit applies the flags of the plugin that this command uses. It returns an error for the others.
 func inherit(flags *pflag.FlagSet, c *Config) error {
 	var unused []string
-	flags.Visit(func(f *pflag.Flag) {
+	// Visit would visit nothing: the set of inherited flags does not know which ones are set.
+	flags.VisitAll(func(f *pflag.Flag) {
+		if !f.Changed {
+			return
+		}
 		switch f.Name {
 		case "kubeconfig":
 			c.Kubeconfig = f.Value.String()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/client-go/rest"
 
 	"rollcall.dev/rollcall/client/plugin"
 )
@@ -81,5 +82,29 @@ func TestPluginUsesThePrintedVariables(t *testing.T) {
 	}
 	if code, out, errOut := status("wrong"); code == 0 || !strings.Contains(errOut, "ROLLCALL_TOKEN") || strings.Contains(out+errOut, r.token) {
 		t.Errorf("with a wrong token: got %d\n%s%s\nwant what to do", code, out, errOut)
+	}
+}
+
+// TestFlagsOfThePlugin runs the command below the plugin, whose flags it inherits.
+func TestFlagsOfThePlugin(t *testing.T) {
+	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
+	config := kubeconfigFile(t, map[string]userContext{"one": {Config: &rest.Config{Host: "https://127.0.0.1:1"}, user: "jane"}})
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--kubeconfig", config, "--context", "two"}, `the kubeconfig has no context "two"; it has one`},
+		{[]string{"--kubeconfig", config}, "the kubeconfig has no current context: set --contexts to some of one"},
+		{[]string{"--kubeconfig", config, "--server", "https://rollcall.example", "--token", "x"}, "--server, --token: not used by `kubectl rollcall local`"},
+		{nil, "no kubeconfig with a context found"},
+	} {
+		var stderr bytes.Buffer
+		code := plugin.Run(t.Context(), plugin.Config{
+			IOStreams: genericiooptions.IOStreams{In: &bytes.Buffer{}, Out: &bytes.Buffer{}, ErrOut: &stderr},
+			Commands:  []*cobra.Command{Command(CommandConfig{})},
+		}, append([]string{"local"}, tc.args...))
+		if code == 0 || !strings.Contains(stderr.String(), tc.want) {
+			t.Errorf("%q: got %d %s, want the error %q", tc.args, code, &stderr, tc.want)
+		}
 	}
 }
