@@ -78,7 +78,7 @@ func New(c Config) (*Client, error) {
 	c.MaxEvent = cmp.Or(c.MaxEvent, defaultMaxEvent)
 	client := &Client{config: c, base: base}
 	if c.Transport == nil {
-		client.transport = newTransport(c.TLS)
+		client.transport = NewTransport(c.TLS)
 		c.Transport = client.transport
 	}
 	client.http = &http.Client{Transport: c.Transport, CheckRedirect: noRedirect}
@@ -89,7 +89,9 @@ func New(c Config) (*Client, error) {
 // token.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-func newTransport(config *tls.Config) *http.Transport {
+// NewTransport returns the transport of a Client: with HTTP/2, and with a limit for the time without a response. A caller
+// that adds credentials wraps it, and passes the result as Config.Transport.
+func NewTransport(config *tls.Config) *http.Transport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = config.Clone()
 	t.ForceAttemptHTTP2 = true

@@ -9,10 +9,11 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"time"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
+
+	"rollcall.dev/rollcall/client"
 )
 
 // credentialTransport adds credentials to the requests to the master.
@@ -51,10 +52,7 @@ func (c *connection) transport(credentials *rest.Config, dial dialFunc) (*creden
 		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	tlsConfig.RootCAs = roots
-	base := http.DefaultTransport.(*http.Transport).Clone()
-	base.TLSClientConfig = tlsConfig
-	base.ForceAttemptHTTP2 = true
-	base.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second}
+	base := client.NewTransport(tlsConfig)
 	if config.DialHolder != nil {
 		base.DialContext = config.DialHolder.Dial
 	}
