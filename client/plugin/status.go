@@ -105,20 +105,12 @@ func display(c *client.Cluster) state.Display {
 // the same as the condition Healthy of the ClusterStatus.
 func healthy(c *client.Cluster) string {
 	switch {
-	case c.Summary == nil, c.Suspended, c.Stale && unreachable(&c.Session):
+	case c.Summary == nil, c.Suspended, c.Stale && c.Session.Unreachable():
 		return "Unknown"
 	case c.Summary.Healthy:
 		return "True"
 	}
 	return "False"
-}
-
-// reachableReasons are the reasons of a session with which the agent is reachable.
-var reachableReasons = []string{"", "Succeeded", "AwaitingFirstContact", "Suspended", "ClockSkew"}
-
-// unreachable reports whether the last attempt to reach the agent failed.
-func unreachable(s *client.Session) bool {
-	return s.Phase == "Backoff" || s.Phase == "Idle" && !slices.Contains(reachableReasons, s.Reason)
 }
 
 func problemCount(c *client.Cluster) string {
@@ -204,7 +196,7 @@ func (s *statusCommand) named(ctx context.Context, clusters []string) error {
 
 // warnSession prints the message of a session whose agent answers, such as that its version is not supported.
 func (s *statusCommand) warnSession(c *client.Cluster) {
-	if c.Session.Message != "" && !c.Suspended && !unreachable(&c.Session) {
+	if c.Session.Message != "" && !c.Suspended && !c.Session.Unreachable() {
 		fmt.Fprintf(s.ErrOut, "Warning: %s: %s\n", c.Name, state.CleanText(c.Session.Message))
 	}
 }

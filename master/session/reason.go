@@ -9,18 +9,18 @@ import (
 // dial.Failure. The values equal condition reasons of package api/v1alpha1.
 type Reason = dial.Reason
 
-// Reasons that are not failures of the agent.
+// Reasons that are not failures of the agent, as package http/v1 declares them.
 const (
 	// Succeeded means that the last attempt succeeded.
-	Succeeded Reason = "Succeeded"
+	Succeeded Reason = httpv1.ReasonSucceeded
 	// AwaitingFirstContact means that there was no attempt since the cluster was created or its endpoint
 	// changed.
-	AwaitingFirstContact Reason = "AwaitingFirstContact"
+	AwaitingFirstContact Reason = httpv1.ReasonAwaitingFirstContact
 	// Suspended means that the cluster must not be dialed.
-	Suspended Reason = "Suspended"
+	Suspended Reason = httpv1.ReasonSuspended
 	// ClockSkew means that the last attempt succeeded, but that the clocks differ by more than a token
 	// allows, so each dial needs a nonce of the agent.
-	ClockSkew Reason = "ClockSkew"
+	ClockSkew Reason = httpv1.ReasonClockSkew
 )
 
 // Phase is the phase of a cluster's session.

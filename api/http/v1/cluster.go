@@ -1,6 +1,7 @@
 package v1
 
 import (
+	"slices"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
@@ -58,6 +59,18 @@ const (
 	Backoff Phase = "Backoff"
 )
 
+// Reasons of a Session with whose agent the last contact did not fail. All others say why the agent cannot be reached.
+const (
+	// ReasonSucceeded means that the last attempt to reach the agent succeeded.
+	ReasonSucceeded = "Succeeded"
+	// ReasonAwaitingFirstContact means that there was no attempt yet.
+	ReasonAwaitingFirstContact = "AwaitingFirstContact"
+	// ReasonSuspended means that the ClusterAgent is suspended.
+	ReasonSuspended = "Suspended"
+	// ReasonClockSkew means that the agent was reached, but that its clock and that of the master differ.
+	ReasonClockSkew = "ClockSkew"
+)
+
 // Session is a session between the master and the agent of a cluster: the session that delivered a
 // report, or the current one.
 type Session struct {
@@ -70,4 +83,15 @@ type Session struct {
 	// nothing is wrong.
 	Reason  string `json:"reason,omitempty"`
 	Message string `json:"message,omitempty"`
+}
+
+// Unreachable reports whether the last attempt to reach the agent failed.
+func (s *Session) Unreachable() bool {
+	switch s.Phase {
+	case Backoff:
+		return true
+	case Idle:
+		return !slices.Contains([]string{"", ReasonSucceeded, ReasonAwaitingFirstContact, ReasonSuspended, ReasonClockSkew}, s.Reason)
+	}
+	return false
 }
