@@ -319,6 +319,12 @@ func columnCodec(s *source, tables []table) {
 		}
 		s.line("}")
 	}
+	timeVisitor(s, tables)
+	memoryEstimates(s, tables)
+}
+
+// timeVisitor generates the function that visits the times of an object.
+func timeVisitor(s *source, tables []table) {
 	s.line("")
 	s.line("// visitTimes calls visit with each time of an object.")
 	s.line("func visitTimes(o state.Object, visit func(state.Time)) {")
@@ -335,6 +341,10 @@ func columnCodec(s *source, tables []table) {
 	}
 	s.line("}")
 	s.line("}")
+}
+
+// memoryEstimates generates the functions that estimate the memory of the lists and addresses of a table.
+func memoryEstimates(s *source, tables []table) {
 	for _, t := range tables {
 		var memory string
 		for _, f := range t.fields {

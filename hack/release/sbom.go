@@ -70,6 +70,12 @@ func bom(s *Source, publisher *Publisher, executables []executable, modules []Mo
 			}
 		}
 	}
+	return encodeBOM(root, programs, libraries, uses)
+}
+
+// encodeBOM encodes an SBOM. programs and libraries have the components by reference, and uses the references of the
+// components that each program uses.
+func encodeBOM(root cdx.Component, programs, libraries map[string]cdx.Component, uses map[string]map[string]bool) ([]byte, error) {
 	b := cdx.NewBOM()
 	b.Metadata = &cdx.Metadata{Component: &root}
 	var components []cdx.Component
