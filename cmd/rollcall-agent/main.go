@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/pflag"
 	"k8s.io/klog/v2"
 	"rollcall.dev/rollcall/agent"
+	"rollcall.dev/rollcall/api/keepalive"
 	"rollcall.dev/rollcall/api/version"
 )
 
@@ -45,7 +46,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	klog.SetSlogLogger(cfg.Log)
 	gc := tuneGC()
 	cfg.OnSynced, cfg.OnEncode = gc.Synced, gc.Encoding
-	setHTTP2Keepalives()
+	keepalive.SetDefaults()
 	return agent.Run(ctx, cfg)
 }
 

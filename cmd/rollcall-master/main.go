@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/pflag"
+	"rollcall.dev/rollcall/api/keepalive"
 	"rollcall.dev/rollcall/api/version"
 	"rollcall.dev/rollcall/master"
 )
@@ -44,7 +45,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	master.AdoptLogs(ctx, cfg.Log)
-	setHTTP2Keepalives()
+	keepalive.SetDefaults()
 	tuneGC(ctx)
 	setMemoryLimit()
 	ctx, end := context.WithCancel(ctx)
