@@ -78,7 +78,7 @@ func TestInvalidArguments(t *testing.T) {
 		"--cluster-name":     {},
 		"usage:":             {"certgen"},
 		"certgen DIR":        {"certgen", "--help"},
-		"read public key: o": {"--cluster-name", "x", "--kubeconfig", writeKubeconfig(t), "--master-public-key-file", "/nonexistent"},
+		"read public key: o": {"--cluster-name", "x", "--kubeconfig", writeKubeconfig(t), "--master-public-key-file", "/nonexistent/master.pub"},
 	} {
 		if err := run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", args, err, want)
