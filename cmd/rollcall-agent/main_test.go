@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -71,18 +72,24 @@ func TestHelp(t *testing.T) {
 }
 
 func TestInvalidArguments(t *testing.T) {
+	invalidKey := filepath.Join(t.TempDir(), "master.pub")
+	if err := os.WriteFile(invalidKey, []byte("not a key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for want, args := range map[string][]string{
-		"unknown argument":   {"certify", "dir"},
-		"unknown flag":       {"--name", "x"},
-		"invalid argument":   {"--usage-period", "often"},
-		"--cluster-name":     {},
-		"usage:":             {"certgen"},
-		"certgen DIR":        {"certgen", "--help"},
-		"read public key: o": {"--cluster-name", "x", "--kubeconfig", writeKubeconfig(t), "--master-public-key-file", "/nonexistent/master.pub"},
+		"unknown argument": {"certify", "dir"},
+		"unknown flag":     {"--name", "x"},
+		"invalid argument": {"--usage-period", "often"},
+		"--cluster-name":   {},
+		"usage:":           {"certgen"},
+		"certgen DIR":      {"certgen", "--help"},
+		"master.pub":       {"--cluster-name", "x", "--kubeconfig", writeKubeconfig(t), "--master-public-key-file", invalidKey},
 	} {
-		if err := run(t.Context(), args, &bytes.Buffer{}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), want) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // if it starts
+		if err := run(ctx, args, &bytes.Buffer{}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", args, err, want)
 		}
+		cancel()
 	}
 }
 
