@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -147,10 +148,11 @@ type generations struct {
 	byName map[string]generation
 }
 
-// generation identifies one spec of one ClusterAgent. A recreated ClusterAgent has another UID.
+// generation identifies one spec of one ClusterAgent, with the enrolled keys. A recreated ClusterAgent has another UID.
 type generation struct {
 	uid        types.UID
 	generation int64
+	keys       string
 }
 
 // set records the generation of a ClusterAgent, and returns the recorded one, which is zero if there was none. changed
@@ -162,7 +164,7 @@ func (g *generations) set(agent *v1alpha1.ClusterAgent) (before generation, chan
 		g.byName = map[string]generation{}
 	}
 	before, known := g.byName[agent.Name]
-	g.byName[agent.Name] = generation{agent.UID, agent.Generation}
+	g.byName[agent.Name] = generation{agent.UID, agent.Generation, strings.Join(acceptedKeys(agent), " ")}
 	return before, before != g.byName[agent.Name], known && before.uid != agent.UID
 }
 

@@ -32,7 +32,7 @@ func clusterOf(agent *v1alpha1.ClusterAgent) session.Cluster {
 		TLS: dial.TLS{
 			CABundle:     spec.TLS.CABundle,
 			ServerName:   spec.TLS.ServerName,
-			PinnedSHA256: spec.TLS.PinnedSHA256,
+			PinnedSHA256: acceptedKeys(agent),
 		},
 		Continuous:      spec.Reporting.Mode == v1alpha1.Continuous,
 		RequestPeriod:   spec.Reporting.RequestPeriod.Duration,

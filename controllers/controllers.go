@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -64,8 +65,8 @@ type Options struct {
 	// writeRetry. If it is nil, the master may always write.
 	MayWrite func() bool
 	Metrics  prometheus.Registerer
-	// LinkRefusals has the agents that dialed the master and were refused. It may be nil.
-	LinkRefusals <-chan LinkRefusal
+	// LinkEvents has what happened to agents that dialed the master. It may be nil.
+	LinkEvents <-chan LinkEvent
 }
 
 // Add adds the reconcilers to a manager, which starts them when it becomes the leader.
@@ -92,10 +93,9 @@ func Add(mgr manager.Manager, registry *Registry, sessions Sessions, o Options) 
 	if err := mgr.Add(events); err != nil {
 		return fmt.Errorf("add the session events: %w", err)
 	}
-	// An impostor must not use up the limits of other Events.
-	refusals := &linkRefusals{from: o.LinkRefusals, client: c, events: newEventRecorder(mgr.GetEventRecorder(fieldOwner), metrics)}
-	if err := mgr.Add(manager.RunnableFunc(refusals.run)); err != nil {
-		return fmt.Errorf("add the Events about refused agents: %w", err)
+	links := &linkEvents{from: o.LinkEvents, client: c, refused: newEventRecorder(mgr.GetEventRecorder(fieldOwner), metrics), enrolled: newEventRecorder(mgr.GetEventRecorder(fieldOwner), metrics)}
+	if err := mgr.Add(manager.RunnableFunc(links.run)); err != nil {
+		return fmt.Errorf("add the Events about agents that dial the master: %w", err)
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func newClient(mgr manager.Manager) (client.Client, error) {
 // addRegistration adds the controller that notifies Sessions about ClusterAgents.
 func addRegistration(mgr manager.Manager, r *agentReconciler) error {
 	return builder.ControllerManagedBy(mgr).Named("registration").
-		For(&v1alpha1.ClusterAgent{}, builder.WithPredicates(specChanged)).
+		For(&v1alpha1.ClusterAgent{}, builder.WithPredicates(predicate.Or(specChanged, keysChanged))).
 		WithOptions(controllerOptions).
 		Complete(reconcile.Func(r.Register))
 }
@@ -168,6 +168,17 @@ var controllerOptions = controller.Options{MaxConcurrentReconciles: workers, Rec
 
 // specChanged selects changes of the spec, which excludes the master's own status writes.
 var specChanged = predicate.GenerationChangedPredicate{}
+
+// keysChanged selects changes of the enrolled keys.
+var keysChanged = predicate.Funcs{
+	CreateFunc:  func(event.CreateEvent) bool { return false },
+	DeleteFunc:  func(event.DeleteEvent) bool { return false },
+	GenericFunc: func(event.GenericEvent) bool { return false },
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		before, after := e.ObjectOld.(*v1alpha1.ClusterAgent), e.ObjectNew.(*v1alpha1.ClusterAgent)
+		return !slices.Equal(before.Status.Identity.Keys, after.Status.Identity.Keys)
+	},
+}
 
 // listedOrDeleted excludes the master's own writes.
 var listedOrDeleted = predicate.Funcs{

@@ -187,6 +187,7 @@ func (h *hub) awaitGone(t *testing.T, object client.Object, list client.ObjectLi
 type master struct {
 	*fakeSessions
 	registry *Registry
+	manager  manager.Manager
 	stop     func()
 }
 
@@ -228,6 +229,7 @@ func (m *master) start(t *testing.T, rights *rest.Config, sessions func(*Registr
 	if err != nil {
 		t.Fatal(err)
 	}
+	m.manager = mgr
 	if m.registry, err = NewRegistry(t.Context(), mgr); err != nil {
 		t.Fatal(err)
 	}

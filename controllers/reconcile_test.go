@@ -55,7 +55,7 @@ func newHarness(t *testing.T, pick func(statusWriter, Sessions, *Registry) recon
 	h.client = fake.NewClientBuilder().WithScheme(scheme).WithObjects(agent).
 		WithStatusSubresource(&v1alpha1.ClusterAgent{}, &v1alpha1.ClusterStatus{}).
 		WithIndex(&v1alpha1.ClusterAgent{}, clusterIPField, claimedIPs).
-		WithIndex(&v1alpha1.ClusterAgent{}, keyField, pinnedKeys).
+		WithIndex(&v1alpha1.ClusterAgent{}, keyField, func(object client.Object) []string { return indexedKeys(object.(*v1alpha1.ClusterAgent)) }).
 		WithInterceptorFuncs(interceptor.Funcs{SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
 			h.writes = append(h.writes, time.Now())
 			if beforePatch := h.beforePatch; beforePatch != nil {

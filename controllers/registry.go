@@ -17,10 +17,11 @@ import (
 	"rollcall.dev/rollcall/master/session"
 )
 
-// clusterIPField and keyField are the names of the cache indexes of ClusterAgents by cluster IP and by pinned key.
+// clusterIPField and keyField are the names of the cache indexes of ClusterAgents by cluster IP, and by the keys of
+// their agents and join tokens.
 const (
 	clusterIPField = "spec.clusterIPs"
-	keyField       = "spec.tls.pinnedSHA256"
+	keyField       = "keys"
 )
 
 // Registry provides the registered clusters from the ClusterAgents in the informer cache. It has
@@ -45,8 +46,8 @@ func NewRegistry(ctx context.Context, mgr manager.Manager) (*Registry, error) {
 	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.ClusterAgent{}, clusterIPField, claimedIPs); err != nil {
 		return nil, fmt.Errorf("index ClusterAgents by cluster IP: %w", err)
 	}
-	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.ClusterAgent{}, keyField, pinnedKeys); err != nil {
-		return nil, fmt.Errorf("index ClusterAgents by pinned key: %w", err)
+	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.ClusterAgent{}, keyField, func(object client.Object) []string { return indexedKeys(object.(*v1alpha1.ClusterAgent)) }); err != nil {
+		return nil, fmt.Errorf("index ClusterAgents by key: %w", err)
 	}
 	r := &Registry{reader: mgr.GetCache()}
 	for _, object := range []client.Object{&v1alpha1.ClusterAgent{}, &v1alpha1.ClusterStatus{}} {
@@ -99,7 +100,7 @@ func (r *Registry) Cluster(name string) (session.Cluster, error) {
 	return clusterOf(agent), nil
 }
 
-// ClusterOfKey returns the name of the cluster that accepts an agent's key. If there are several, it returns the first by
+// ClusterOfKey returns the name of the cluster that accepts an agent's key, or that has its join token. If there are several, it returns the first by
 // name. The errors are those of Cluster.
 func (r *Registry) ClusterOfKey(key string) (name string, err error) {
 	agents, err := r.agents(client.MatchingFields{keyField: key})
@@ -111,11 +112,6 @@ func (r *Registry) ClusterOfKey(key string) (name string, err error) {
 	}
 	first := slices.MinFunc(agents, func(a, b *v1alpha1.ClusterAgent) int { return cmp.Compare(a.Name, b.Name) })
 	return first.Name, nil
-}
-
-// pinnedKeys returns the values of the index keyField.
-func pinnedKeys(object client.Object) []string {
-	return object.(*v1alpha1.ClusterAgent).Spec.TLS.PinnedSHA256
 }
 
 // List returns all registered clusters, sorted by name. A cluster does not have the addresses of spec.clusterIPs that an

@@ -15,7 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
-	"rollcall.dev/rollcall/api/link"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/controllers"
 	"rollcall.dev/rollcall/master/access"
@@ -135,12 +134,16 @@ func (c *Config) assemble(ctx context.Context, hubConfig *rest.Config, store cac
 	if err != nil {
 		return nil, err
 	}
-	refusals := make(linkRefusals, maxLinkRefusals)
+	linkEvents := make(linkEvents, maxLinkEvents)
+	enroller, err := c.newEnroller(hub, registry, keys, network, linkEvents)
+	if err != nil {
+		return nil, err
+	}
 	sessions := session.New(session.Config{
-		Registry: registry, ClusterOfKey: registry.ClusterOfKey, OnLinkRefused: refusals.add, Store: store, Budget: pool, Signer: keys.signer(), Insecure: c.Insecure, Version: c.Version,
+		Registry: registry, ClusterOfKey: registry.ClusterOfKey, Enroll: enroller.Enroll, OnLinkRefused: linkEvents.refused, Store: store, Budget: pool, Signer: keys.signer(), Insecure: c.Insecure, Version: c.Version,
 		DialContext: network.dial, Proxy: network.proxy, EventHandlers: append(historyHandlers(usageHistory, revisionTimes), sinkHandlers(sinks)...), Log: c.Log, Metrics: metrics,
 	})
-	if err := controllers.Add(hub, registry, sessions, controllers.Options{Insecure: c.Insecure, MayWrite: lease.mayWrite, Metrics: metrics, LinkRefusals: refusals}); err != nil {
+	if err := controllers.Add(hub, registry, sessions, controllers.Options{Insecure: c.Insecure, MayWrite: lease.mayWrite, Metrics: metrics, LinkEvents: linkEvents}); err != nil {
 		return nil, err
 	}
 	if err := hub.Add(manager.RunnableFunc(sessions.Run)); err != nil {
@@ -172,20 +175,6 @@ func (c *Config) assemble(ctx context.Context, hubConfig *rest.Config, store cac
 		Log:      c.Log,
 	})
 	return &components{hub: hub, sessions: sessions, documents: documents, api: api, history: usageHistory, sinks: sinks, authenticator: authenticator, certificate: certificate, signingKey: keys.stored}, nil
-}
-
-// maxLinkRefusals is the number of refused agents that wait for their Events. Further ones have none.
-const maxLinkRefusals = 64
-
-// linkRefusals passes refused agents from the sessions to the reconcilers.
-type linkRefusals chan controllers.LinkRefusal
-
-// add adds a refused agent, unless too many wait.
-func (l linkRefusals) add(cluster string, refused *link.Refused) {
-	select {
-	case l <- controllers.LinkRefusal{Cluster: cluster, Message: refused.Error()}:
-	default:
-	}
 }
 
 // run runs all components. If one fails, the others are stopped.

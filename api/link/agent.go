@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 
+	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/token"
 )
 
@@ -29,6 +30,11 @@ type Agent struct {
 	Channel token.Channel
 	// JoinKey is the one-time key of a join token, or nil.
 	JoinKey ed25519.PrivateKey
+	// ServiceAccountToken returns a service account token, or "". It is called after the master has proved itself. It
+	// may be nil.
+	ServiceAccountToken func() (string, error)
+	// NextKey is the key by which the agent wants to replace Key, or nil.
+	NextKey crypto.Signer
 }
 
 // Peer is a master that has proved its signing key.
@@ -61,6 +67,11 @@ func (a *Agent) Handshake(ctx context.Context, c Conn) (*Peer, error) {
 	claim := Claim{
 		Version: Version, Cluster: a.Cluster, UID: a.UID, AgentVersion: a.Version, Key: key, Nonce: token.NewNonce(), Unbound: a.Channel == token.Unbound,
 	}
+	if a.NextKey != nil {
+		if claim.NextKey, err = x509.MarshalPKIXPublicKey(a.NextKey.Public()); err != nil {
+			return nil, fmt.Errorf("encode the agent's next public key: %w", err)
+		}
+	}
 	if encoded, err = send(ctx, c, typeClaim, claim); err != nil {
 		return nil, err
 	}
@@ -79,6 +90,7 @@ func (a *Agent) Handshake(ctx context.Context, c Conn) (*Peer, error) {
 	if err != nil {
 		return nil, err
 	}
+	admitted.NextKeyRefusal = state.TruncateText(admitted.NextKeyRefusal, maxRefusal)
 	return &Peer{MasterID: challenge.MasterID, Admitted: admitted}, nil
 }
 
@@ -97,10 +109,23 @@ func (a *Agent) receiveMasterProof(ctx context.Context, c Conn, t *transcript, m
 	return nil
 }
 
-// prove signs a transcript with the agent's key, and with the join key if there is one.
+// prove signs a transcript with the agent's key, and adds what else the agent has.
 func (a *Agent) prove(sum []byte) (proof AgentProof, err error) {
 	if proof.Signature, err = signTranscript(a.Key, agentDomain, sum); err != nil {
 		return proof, fmt.Errorf("sign with the agent's key: %w", err)
+	}
+	if a.NextKey != nil {
+		if proof.NextSignature, err = signTranscript(a.NextKey, nextDomain, sum); err != nil {
+			return proof, fmt.Errorf("sign with the agent's next key: %w", err)
+		}
+	}
+	if a.ServiceAccountToken != nil {
+		if proof.ServiceAccountToken, err = a.ServiceAccountToken(); err != nil {
+			return proof, fmt.Errorf("read the service account token: %w", err)
+		}
+		if n := len(proof.ServiceAccountToken); n > maxToken {
+			return proof, fmt.Errorf("the service account token has %d bytes, the limit is %d", n, maxToken)
+		}
 	}
 	if a.JoinKey == nil {
 		return proof, nil

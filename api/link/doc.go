@@ -1,7 +1,7 @@
 // Package link specifies the reverse link: a connection that an agent opens to a master, for
 // clusters whose agents cannot be dialed (spec.connection: Reverse of a ClusterAgent). It has the
-// handshake of both sides, and the messages of an idle link. It owns no connections: agent/link
-// and master/session/link do. This comment is the specification.
+// handshake of both sides, and the messages of an idle link. It owns no connections: agent/dial
+// and master/session/linkpool do. This comment is the specification.
 //
 // # Connection
 //
@@ -17,7 +17,8 @@
 //
 //	1  master  Challenge    its ID, a nonce, the versions of this protocol
 //	2  agent   Claim        the version, its cluster's name and UID, its public key, a nonce,
-//	                        and whether signatures are bound to the connection
+//	                        whether signatures are bound to the connection, and the public key
+//	                        by which it wants to replace its key, if any
 //	3  master  MasterProof  a signature by the hub's signing key
 //	4  agent   AgentProof   a signature by the agent's key, and what else it has to be enrolled
 //	5  master  Admitted, or Refused
@@ -36,13 +37,26 @@
 // and keys are in the messages, so a signature covers them too. The signing key signs a
 // token.Statement with token.DomainLinkMaster, whose nonce is the transcript. The agent's key signs
 // the concatenation of agentDomain and the transcript; a join key signs joinDomain and the
-// transcript. Ed25519 keys sign it directly; ECDSA keys sign its SHA-256 hash.
+// transcript, and the next key nextDomain and the transcript. Ed25519 keys sign it directly; ECDSA keys sign its SHA-256 hash.
 //
 // A signature that is bound to the connection is worthless on another one, so nobody between agent
 // and master can relay or alter the handshake. If a proxy ends TLS in between, signatures cannot be
 // bound. Both sides have to be configured for that: the agent with --channel-binding=off, and the
 // ClusterAgent with spec.link.channelBinding: None. It is not negotiated: the master refuses a
 // Claim that differs from the ClusterAgent.
+//
+// # Enrolment
+//
+// An agent whose key the hub does not know yet adds to AgentProof the public key of its join token
+// and a signature by it, or a token of its service account, or both. A service account token is a
+// bearer token, so the agent sends it only after MasterProof, and on a connection whose signatures
+// are not bound only if it is configured to. An agent may send both also when its key is known; the
+// master then ignores them.
+//
+// To replace its key, the agent names the next one in Claim, so that the signature by the current
+// key covers it, and signs the transcript with it too (nextDomain). Admitted says whether the hub
+// accepts the next key from then on. The agent stores it as its key, and connects with it. When it
+// has connected, the hub forgets the previous key.
 //
 // # Idle link
 //

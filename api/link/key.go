@@ -16,6 +16,7 @@ import (
 const (
 	agentDomain = "rollcall link agent v1\n"
 	joinDomain  = "rollcall link join v1\n"
+	nextDomain  = "rollcall link next key v1\n"
 )
 
 // Fingerprint returns the SHA-256 of a SubjectPublicKeyInfo in lower-case hex, as in

@@ -90,7 +90,7 @@ func newHub(t testing.TB) *hub {
 	h.master = Master{ID: "m", Signer: token.NewSigner(signing), Channel: "channel", Authorize: func(_ context.Context, c Candidate) Decision {
 		h.candidate = c
 		if c.Key != h.accepted {
-			return Decision{Refused: &Refused{NotAdmitted, "the key is not pinned"}}
+			return Decision{Refused: &Refused{Code: NotAdmitted, Message: "the key is not pinned"}}
 		}
 		return Decision{Admitted: Admitted{LinkID: "1"}}
 	}}
@@ -175,7 +175,7 @@ func TestRefusals(t *testing.T) {
 		"a known agent learns the cause": {
 			change: func(_ *testing.T, h *hub) {
 				h.master.Authorize = func(context.Context, Candidate) Decision {
-					return Decision{Known: true, Refused: &Refused{NotAdmitted, "the ClusterAgent is suspended"}}
+					return Decision{Known: true, Refused: &Refused{Code: NotAdmitted, Message: "the ClusterAgent is suspended"}}
 				}
 			},
 			agent: "the ClusterAgent is suspended", master: "the ClusterAgent is suspended",
@@ -268,7 +268,9 @@ func TestUnknownAgentsLearnNothing(t *testing.T) {
 	var seen []string
 	for _, message := range []string{"no ClusterAgent is named a", "the key is not pinned"} {
 		h := newHub(t)
-		h.master.Authorize = func(context.Context, Candidate) Decision { return Decision{Refused: &Refused{NotAdmitted, message}} }
+		h.master.Authorize = func(context.Context, Candidate) Decision {
+			return Decision{Refused: &Refused{Code: NotAdmitted, Message: message}}
+		}
 		last := ""
 		h.onMaster.alter = func(m []byte) []byte { last = string(m); return m }
 		h.run(t)

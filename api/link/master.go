@@ -31,6 +31,10 @@ type Candidate struct {
 	Key string
 	// JoinKey is the Fingerprint of the join key that the agent has proved too, or "".
 	JoinKey string
+	// NextKey is the Fingerprint of the key by which the agent wants to replace Key, and which it has proved too, or "".
+	NextKey string
+	// ServiceAccountToken is what the agent has sent as one, or "". Only Authorize gets it.
+	ServiceAccountToken string
 	// Unbound reports whether its signatures do not cover the TLS connection.
 	Unbound bool
 	// RoundTrip is the time from MasterProof until AgentProof.
@@ -57,6 +61,7 @@ func (m *Master) Handshake(ctx context.Context, c Conn) (*Candidate, error) {
 		return candidate, refuse(ctx, c, err)
 	}
 	d := m.Authorize(ctx, *candidate)
+	candidate.ServiceAccountToken = ""
 	if d.Refused == nil {
 		_, err := send(ctx, c, typeAdmitted, d.Admitted)
 		return candidate, err
@@ -103,7 +108,7 @@ func (m *Master) identify(ctx context.Context, c Conn) (*Candidate, error) {
 		return candidate, err
 	}
 	candidate.RoundTrip = time.Since(start)
-	return candidate, candidate.verify(claim.Key, proof, t.sum())
+	return candidate, candidate.verify(claim, proof, t.sum())
 }
 
 // channelFor returns the channel that the signatures of a connection cover.
@@ -112,23 +117,33 @@ func (m *Master) channelFor(claim Claim) (token.Channel, error) {
 	case claim.Unbound:
 		return token.Unbound, nil
 	case m.ChannelErr != nil:
-		return "", &Refused{BindingMismatch, fmt.Sprintf("the agent's signatures have to be bound to its TLS connection, which does not end at the master: %v: "+
+		return "", &Refused{Code: BindingMismatch, Message: fmt.Sprintf("the agent's signatures have to be bound to its TLS connection, which does not end at the master: %v: "+
 			"let the proxy in between pass TLS through, or set spec.link.channelBinding: None and start the agent with --channel-binding=off", m.ChannelErr)}
 	}
 	return m.Channel, nil
 }
 
 // verify verifies the agent's signatures over a transcript.
-func (c *Candidate) verify(key []byte, proof AgentProof, sum []byte) error {
-	if err := verifyTranscript(key, agentDomain, sum, proof.Signature); err != nil {
-		return &Refused{InvalidMessage, fmt.Sprintf("the agent did not prove its key: %v: something between agent and master altered the handshake, or the agent does not have the key", err)}
+func (c *Candidate) verify(claim Claim, proof AgentProof, sum []byte) error {
+	if err := verifyTranscript(claim.Key, agentDomain, sum, proof.Signature); err != nil {
+		return &Refused{Code: InvalidMessage, Message: fmt.Sprintf("the agent did not prove its key: %v: something between agent and master altered the handshake, or the agent does not have the key", err)}
 	}
-	c.Key = Fingerprint(key)
+	c.Key = Fingerprint(claim.Key)
+	if len(proof.ServiceAccountToken) > maxToken {
+		return &Refused{Code: InvalidMessage, Message: fmt.Sprintf("the agent's service account token has %d bytes, the limit is %d", len(proof.ServiceAccountToken), maxToken)}
+	}
+	c.ServiceAccountToken = proof.ServiceAccountToken
+	if len(claim.NextKey) > 0 {
+		if err := verifyTranscript(claim.NextKey, nextDomain, sum, proof.NextSignature); err != nil {
+			return &Refused{Code: InvalidMessage, Message: fmt.Sprintf("the agent did not prove its next key: %v", err)}
+		}
+		c.NextKey = Fingerprint(claim.NextKey)
+	}
 	if len(proof.JoinKey) == 0 {
 		return nil
 	}
 	if err := verifyTranscript(proof.JoinKey, joinDomain, sum, proof.JoinSignature); err != nil {
-		return &Refused{InvalidMessage, fmt.Sprintf("the agent did not prove its join token: %v", err)}
+		return &Refused{Code: InvalidMessage, Message: fmt.Sprintf("the agent did not prove its join token: %v", err)}
 	}
 	c.JoinKey = Fingerprint(proof.JoinKey)
 	return nil
@@ -138,9 +153,9 @@ func (c *Candidate) verify(key []byte, proof AgentProof, sum []byte) error {
 func (c *Claim) validate() error {
 	switch {
 	case c.Version != Version:
-		return &Refused{InvalidMessage, fmt.Sprintf("the agent speaks the link version %d, the master %d: update the older one", c.Version, Version)}
-	case c.Cluster == "" || len(c.Cluster) > maxText || len(c.UID) > maxText || len(c.Nonce) < nonceSize || len(c.Key) == 0 || len(c.Key) > maxKey:
-		return &Refused{InvalidMessage, "the Claim has no cluster, key or nonce, or one that is too long"}
+		return &Refused{Code: InvalidMessage, Message: fmt.Sprintf("the agent speaks the link version %d, the master %d: update the older one", c.Version, Version)}
+	case c.Cluster == "" || len(c.Cluster) > maxText || len(c.UID) > maxText || len(c.Nonce) < nonceSize || len(c.Key) == 0 || len(c.Key) > maxKey || len(c.NextKey) > maxKey:
+		return &Refused{Code: InvalidMessage, Message: "the Claim has no cluster, key or nonce, or one that is too long"}
 	}
 	return nil
 }
@@ -152,7 +167,7 @@ func refuse(ctx context.Context, c Conn, err error) error {
 	switch {
 	case errors.As(err, &refused):
 	case errors.Is(err, errInvalid):
-		refused = &Refused{InvalidMessage, err.Error()}
+		refused = &Refused{Code: InvalidMessage, Message: err.Error()}
 	default:
 		return err
 	}

@@ -32,6 +32,8 @@ const (
 	maxRefusal = 1024
 	// maxKey limits an encoded public key, in bytes; an RSA key would be larger.
 	maxKey = 512
+	// maxToken limits a service account token, in bytes.
+	maxToken = 8 << 10
 	// nonceSize is the size of a nonce, in bytes.
 	nonceSize = 16
 )
@@ -70,6 +72,8 @@ type Claim struct {
 	Nonce []byte `json:"nonce"`
 	// Unbound reports whether the agent's signatures do not cover the TLS connection.
 	Unbound bool `json:"unbound,omitempty"`
+	// NextKey is the public key by which the agent wants to replace Key, or empty.
+	NextKey []byte `json:"nextKey,omitempty"`
 }
 
 // MasterProof proves that the master has the hub's signing key.
@@ -84,12 +88,20 @@ type AgentProof struct {
 	// are empty unless the agent has one.
 	JoinKey       []byte `json:"joinKey,omitempty"`
 	JoinSignature []byte `json:"joinSignature,omitempty"`
+	// ServiceAccountToken is a token of the agent's service account, or "".
+	ServiceAccountToken string `json:"serviceAccountToken,omitempty"`
+	// NextSignature proves that the agent has the key in Claim.NextKey. It is empty without one.
+	NextSignature []byte `json:"nextSignature,omitempty"`
 }
 
 // Admitted tells the agent that the link is idle now.
 type Admitted struct {
 	// LinkID identifies the link in the logs of both sides.
 	LinkID string `json:"linkID"`
+	// NextKeyAccepted reports whether the hub accepts the key in Claim.NextKey from now on. If it does not,
+	// NextKeyRefusal says why.
+	NextKeyAccepted bool   `json:"nextKeyAccepted,omitempty"`
+	NextKeyRefusal  string `json:"nextKeyRefusal,omitempty"`
 }
 
 // Begin tells the agent what the master begins on the idle link.
@@ -123,6 +135,8 @@ const (
 // an agent in place of AgentProof.
 type Refused struct {
 	Code RefusalCode `json:"code"`
+	// Cluster is the ClusterAgent that the refusal is about, if it is not the claimed one. It is not sent.
+	Cluster string `json:"-"`
 	// Message says what to do. It is empty for peers whose key the hub does not know.
 	Message string `json:"message,omitempty"`
 }
@@ -149,7 +163,7 @@ func (c RefusalCode) hint() string {
 	case Unavailable:
 		return "the master cannot decide now; the agent tries again"
 	}
-	return "the hub has no ClusterAgent with this name that accepts the agent's key: on the hub, `kubectl describe clusteragent` shows the cause, and so does the master's log"
+	return "the hub has no ClusterAgent with this name that accepts the agent's key, join token or service account: on the hub, `kubectl describe clusteragent` shows the cause, and so does the master's log"
 }
 
 // normalized returns r with a known code and texts that are safe to log.

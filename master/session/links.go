@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -22,31 +23,76 @@ func (s *Sessions) Links() http.Handler {
 	return s.links
 }
 
-// authorizeLink decides about an agent that has dialed this master and proved its key.
+// admitLink decides about an agent that has dialed this master and proved its key. It enrolls the key of an agent that has
+// a join token or a service account token, and the next key of an agent that rotates its key.
+func (s *Sessions) admitLink(ctx context.Context, c link.Candidate) link.Decision {
+	d := s.authorizeLink(c)
+	cluster, err := s.config.Registry.Cluster(c.Cluster)
+	if s.config.Enroll == nil || err != nil || misfit(cluster, c) != nil {
+		return d
+	}
+	_, ownerErr := s.ownerOf(c.Key)
+	accepted := slices.Contains(cluster.TLS.PinnedSHA256, c.Key)
+	switch {
+	case accepted && d.Refused == nil && (c.NextKey != "" || len(cluster.TLS.PinnedSHA256) > 1):
+		refused := s.config.Enroll(ctx, c)
+		if c.NextKey != "" && refused == nil {
+			d.Admitted.NextKeyAccepted = true
+		} else if c.NextKey != "" {
+			d.Admitted.NextKeyRefusal = refused.Message
+		}
+	case !accepted && (c.JoinKey != "" || c.ServiceAccountToken != "") && errors.Is(ownerErr, ErrNotFound):
+		if d.Refused = s.config.Enroll(ctx, c); d.Refused == nil {
+			return s.authorizeLink(c)
+		}
+	}
+	return d
+}
+
+// authorizeLink decides about an agent that has proved its key. It is called again when the cluster's entry changes.
 func (s *Sessions) authorizeLink(c link.Candidate) link.Decision {
 	cluster, err := s.config.Registry.Cluster(c.Cluster)
-	owner, keyErr := "", ErrNotFound
-	if s.config.ClusterOfKey != nil {
-		owner, keyErr = s.config.ClusterOfKey(c.Key)
-	}
-	for _, err := range []error{err, keyErr} {
+	owner, keyErr := s.ownerOf(c.Key)
+	tokenOwner, tokenErr := s.ownerOf(c.JoinKey)
+	for _, err := range []error{err, keyErr, tokenErr} {
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return link.Decision{Refused: &link.Refused{Code: link.Unavailable, Message: fmt.Sprintf("the agent of %s cannot be admitted now: %v", c.Cluster, err)}}
 		}
 	}
-	return link.Decision{Refused: linkRefusal(cluster, err == nil, c, owner), Known: keyErr == nil}
+	return link.Decision{Refused: linkRefusal(cluster, err == nil, c, owner, tokenOwner), Known: owner != "" || tokenOwner != ""}
+}
+
+// ownerOf returns the name of the cluster with a key. The error is ErrNotFound if there is none.
+func (s *Sessions) ownerOf(key string) (string, error) {
+	if key == "" || s.config.ClusterOfKey == nil {
+		return "", ErrNotFound
+	}
+	return s.config.ClusterOfKey(key)
 }
 
 // linkRefusal returns why an agent is not admitted to a cluster, or nil if it is. owner is the cluster that accepts its
-// key, or "" if none does.
-func linkRefusal(cluster Cluster, found bool, c link.Candidate, owner string) *link.Refused {
+// key, and tokenOwner the cluster that has its join token; each is "" if there is none.
+func linkRefusal(cluster Cluster, found bool, c link.Candidate, owner, tokenOwner string) *link.Refused {
 	switch accepted := found && slices.Contains(cluster.TLS.PinnedSHA256, c.Key); {
 	case !accepted && owner != "" && owner != c.Cluster:
 		return notAdmitted("this agent belongs to %s, but claims to be %s: start it with --cluster-name %s, or give the agent of %s a key of its own", owner, c.Cluster, owner, c.Cluster)
+	case !accepted && tokenOwner != "" && tokenOwner != c.Cluster:
+		refused := notAdmitted("this agent has the join token of %s, but claims to be %s: start it with --cluster-name %s, or create a join token for %s", tokenOwner, c.Cluster, tokenOwner, c.Cluster)
+		if !found {
+			refused.Cluster = tokenOwner
+		}
+		return refused
 	case !found:
 		return notAdmitted("there is no ClusterAgent named %s: create it, or correct the agent's --cluster-name", c.Cluster)
-	case !accepted:
-		return notAdmitted("the agent's key is not accepted: its SHA-256 is %s: if this is the agent of %s, add it to spec.tls.pinnedSHA256", c.Key, c.Cluster)
+	case accepted:
+		return misfit(cluster, c)
+	}
+	return notAdmitted("the agent's key is not accepted: its SHA-256 is %s: if this is the agent of %s, add it to spec.tls.pinnedSHA256, or let it join with a join token", c.Key, c.Cluster)
+}
+
+// misfit returns why a cluster admits no agent like this one, whatever its key is, or nil if it does.
+func misfit(cluster Cluster, c link.Candidate) *link.Refused {
+	switch {
 	case !cluster.Reverse:
 		return notAdmitted("the master dials the agent of %s itself: set spec.connection: Reverse, or start the agent without --hub", c.Cluster)
 	case cluster.ExpectedUID != "" && c.UID != cluster.ExpectedUID:

@@ -2,6 +2,7 @@ package session
 
 import (
 	"reflect"
+	"slices"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
@@ -29,7 +30,7 @@ type Cluster struct {
 	// Generation increases with every change of the cluster's spec.
 	Generation int64
 	// Reverse reports whether the agent dials the master. Endpoint and TLS are not used then, except that
-	// TLS.PinnedSHA256 has the keys that are admitted.
+	// TLS.PinnedSHA256 has the keys that are admitted: those of the spec, or else the enrolled ones.
 	Reverse bool
 	// LinkUnbound reports whether the signatures on the agent's links are not bound to the TLS connection.
 	LinkUnbound bool
@@ -80,7 +81,14 @@ func (c Cluster) sameSession(o Cluster) bool {
 	return c.sameEndpoint(o) && c.RequestPeriod == o.RequestPeriod && c.SessionDuration == o.SessionDuration && c.CacheTTL == o.CacheTTL
 }
 
-// sameEndpoint reports whether c and o have the same way to the agent, and the same TLS settings.
+// sameEndpoint reports whether a connection that was opened for c also fits o: the way to the agent and the TLS settings
+// are equal. An agent that dials the master may get further keys meanwhile, but must not lose one.
 func (c Cluster) sameEndpoint(o Cluster) bool {
-	return c.Reverse == o.Reverse && c.LinkUnbound == o.LinkUnbound && c.Endpoint == o.Endpoint && reflect.DeepEqual(c.TLS, o.TLS)
+	if c.Reverse != o.Reverse || c.LinkUnbound != o.LinkUnbound || c.Endpoint != o.Endpoint {
+		return false
+	}
+	if !c.Reverse {
+		return reflect.DeepEqual(c.TLS, o.TLS)
+	}
+	return !slices.ContainsFunc(c.TLS.PinnedSHA256, func(key string) bool { return !slices.Contains(o.TLS.PinnedSHA256, key) })
 }

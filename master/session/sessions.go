@@ -41,10 +41,14 @@ type Config struct {
 	Metrics prometheus.Registerer
 	// Budget limits the memory of the States of all clusters. The default has no limit.
 	Budget *budget.Pool
-	// ClusterOfKey returns the name of a cluster that accepts an agent's key (link.Fingerprint). The error is
-	// ErrNotFound if none does, or wraps ErrRegistryUnavailable. Only agents with such a key learn why they were
-	// refused. If it is nil, no cluster accepts a key.
+	// ClusterOfKey returns the name of a cluster that accepts an agent's key (link.Fingerprint), or that has its join
+	// token. The error is ErrNotFound if there is none, or wraps ErrRegistryUnavailable. Only agents with such a key
+	// learn why they were refused. If it is nil, no cluster accepts a key.
 	ClusterOfKey func(key string) (name string, err error)
+	// Enroll enrolls the key of an agent whose key the cluster does not accept, but which has a join token or a service
+	// account token. For an agent whose key is accepted, it enrolls its next key, or removes its previous one. It returns
+	// the cause if that fails. After it returns, the Registry has the result. If it is nil, no keys are enrolled.
+	Enroll func(ctx context.Context, c link.Candidate) *link.Refused
 	// OnLinkRefused is called for each agent that dialed this master and was refused; see linkpool.Config. It
 	// may be nil.
 	OnLinkRefused func(cluster string, refused *link.Refused)
@@ -119,7 +123,7 @@ func New(c Config) *Sessions {
 	}
 	if c.Signer != nil {
 		s.links = linkpool.New(linkpool.Config{
-			MasterID: c.Holder, Signer: c.Signer, Authorize: s.authorizeLink, OnIdle: s.linkChanged, OnRefused: c.OnLinkRefused,
+			MasterID: c.Holder, Signer: c.Signer, Admit: s.admitLink, Authorize: s.authorizeLink, OnIdle: s.linkChanged, OnRefused: c.OnLinkRefused,
 			Log: c.Log, Metrics: c.Metrics,
 		})
 		s.dialer.Links = s.links

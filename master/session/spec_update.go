@@ -57,10 +57,10 @@ func (c *clusterState) setSpec(spec Cluster) {
 	c.specChanges++
 	c.clearOtherCluster()
 	c.status.setSpec(spec, c.specFailure, before, blockedBefore)
-	if !spec.sameEndpoint(before) {
+	if !before.sameEndpoint(spec) {
 		c.status.Link = LinkStatus{} // Sync sets it again if the agent is still admitted
 	}
-	switch refresh := !spec.sameEndpoint(before) || blockedBefore != "" || !slices.Equal(spec.Ignore, before.Ignore); {
+	switch refresh := !before.sameEndpoint(spec) || blockedBefore != "" || !slices.Equal(spec.Ignore, before.Ignore); {
 	case refresh && spec.IdleRefresh > 0 && c.blockedReason() == "":
 		c.sessions.summaries.schedule(c, time.Now())
 	case refresh || spec.IdleRefresh != before.IdleRefresh || c.blockedReason() != blockedBefore:

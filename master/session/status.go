@@ -87,7 +87,7 @@ func (s *Status) setSpec(spec Cluster, failure *dial.Failure, before Cluster, bl
 		s.Ready, s.Reason, s.Message = state.False, Suspended, ""
 	case failure != nil:
 		s.setFailed(failure)
-	case blockedBefore != "" || !spec.sameEndpoint(before) || spec.ExpectedUID != before.ExpectedUID && s.Ready == state.False:
+	case blockedBefore != "" || !before.sameEndpoint(spec) || spec.ExpectedUID != before.ExpectedUID && s.Ready == state.False:
 		s.Ready, s.Reason, s.Message, s.Binding = state.Unknown, AwaitingFirstContact, "", dial.BindingUnknown
 	}
 }

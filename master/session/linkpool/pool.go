@@ -36,13 +36,15 @@ type Config struct {
 	MasterID string
 	// Signer proves to agents that this is a master of their hub.
 	Signer *token.Signer
-	// Authorize decides about an agent that has proved its key. Its Admitted is ignored.
+	// Admit decides about an agent that has just proved its key. The pool sets the LinkID of its Admitted.
+	Admit func(context.Context, link.Candidate) link.Decision
+	// Authorize decides again about an agent that was admitted. Its Admitted is ignored.
 	Authorize func(link.Candidate) link.Decision
 	// OnIdle is called when a cluster has an idle link, and when that breaks or is closed. It is not called by Take.
 	// It must not block.
 	OnIdle func(cluster string)
 	// OnRefused is called for each refused agent, unless the master could not decide. cluster is what the agent claims
-	// to be. It must not block. It may be nil.
+	// to be, or the cluster that the refusal is about. It must not block. It may be nil.
 	OnRefused func(cluster string, refused *link.Refused)
 	Log       *slog.Logger
 	// Metrics registers the metrics, unless it is nil.
@@ -252,13 +254,13 @@ func (p *Pool) admit(r *http.Request, l *Link) {
 
 // authorize returns the decision about candidates: that of the Config, unless several agents compete for a cluster.
 func (p *Pool) authorize(id string) func(context.Context, link.Candidate) link.Decision {
-	return func(_ context.Context, c link.Candidate) link.Decision {
-		d := p.cfg.Authorize(c)
+	return func(ctx context.Context, c link.Candidate) link.Decision {
+		d := p.cfg.Admit(ctx, c)
 		if d.Refused == nil && p.contested(c.Cluster) {
 			d.Known, d.Refused = true, &link.Refused{Code: link.DuplicateAgent, Message: fmt.Sprintf(
 				"the link of %s was replaced more than %d times within %s: another agent has the same key; give each agent a key of its own", c.Cluster, maxReplacements, replacementWindow)}
 		}
-		d.Admitted = link.Admitted{LinkID: id}
+		d.Admitted.LinkID = id
 		return d
 	}
 }
@@ -290,6 +292,9 @@ func (p *Pool) reject(r *http.Request, l *Link, candidate *link.Candidate, err e
 	cluster := ""
 	if candidate != nil {
 		cluster = candidate.Cluster
+	}
+	if refused.Cluster != "" {
+		cluster = refused.Cluster
 	}
 	p.cfg.Log.Info("refused an agent", "address", r.RemoteAddr, "cluster", cluster, "reason", refused.Code, "message", refused.Message)
 	if p.cfg.OnRefused != nil && cluster != "" && refused.Code != link.Unavailable {
