@@ -86,8 +86,7 @@ func (e *Enroller) Enroll(ctx context.Context, c link.Candidate) *link.Refused {
 
 // store writes the status of a ClusterAgent as the API server has it. It decides again after each conflict.
 func (e *Enroller) store(ctx context.Context, cached *v1alpha1.ClusterAgent, c link.Candidate, verify func(*v1alpha1.ServiceAccountIdentity) error) (enrolment, error) {
-	var err error // of the last write
-	for range enrolAttempts {
+	for attempt := 1; ; attempt++ {
 		var agent v1alpha1.ClusterAgent
 		if err := e.live.Get(ctx, client.ObjectKeyFromObject(cached), &agent); err != nil {
 			return enrolment{}, fmt.Errorf("read ClusterAgent %s: %w", cached.Name, err)
@@ -101,17 +100,17 @@ func (e *Enroller) store(ctx context.Context, cached *v1alpha1.ClusterAgent, c l
 		}
 		read := agent.DeepCopy()
 		agent.Status.Identity = d.next
-		err = e.client.Status().Patch(ctx, &agent, client.MergeFromWithOptions(read, client.MergeFromWithOptimisticLock{}))
-		switch {
-		case err == nil:
-			e.log.Info("changed the keys of an agent", "cluster", c.Cluster, "change", d.text)
-			e.notify(LinkEvent{Cluster: c.Cluster, Reason: v1alpha1.EventKeyEnrolled, Message: d.text})
-			return d, nil
-		case !apierrors.IsConflict(err):
+		err := e.client.Status().Patch(ctx, &agent, client.MergeFromWithOptions(read, client.MergeFromWithOptimisticLock{}))
+		if apierrors.IsConflict(err) && attempt < enrolAttempts {
+			continue
+		}
+		if err != nil {
 			return d, fmt.Errorf("write the status of ClusterAgent %s: %w", c.Cluster, err)
 		}
+		e.log.Info("changed the keys of an agent", "cluster", c.Cluster, "change", d.text)
+		e.notify(LinkEvent{Cluster: c.Cluster, Reason: v1alpha1.EventKeyEnrolled, Message: d.text})
+		return d, nil
 	}
-	return enrolment{}, fmt.Errorf("write the status of ClusterAgent %s: %w", c.Cluster, err)
 }
 
 // awaitCache waits until the Registry accepts the keys of an agent that was just enrolled, by this master or another one.
