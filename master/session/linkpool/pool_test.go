@@ -50,7 +50,8 @@ func run(t *testing.T, f func(t *testing.T, h *harness)) {
 		h := &harness{t: t, listener: memconn.Listen(64 << 10), verifier: token.NewVerifier("edge-1", key.Public().(ed25519.PublicKey))}
 		h.pool = New(Config{
 			MasterID: "m-1", Signer: token.NewSigner(key), Log: slog.New(slog.DiscardHandler),
-			Authorize: func(link.Candidate) link.Decision { h.mu.Lock(); defer h.mu.Unlock(); return h.decision },
+			Admit:     func(context.Context, link.Candidate) link.Decision { return h.decide() },
+			Authorize: func(link.Candidate) link.Decision { return h.decide() },
 			OnIdle:    func(cluster string) { h.mu.Lock(); defer h.mu.Unlock(); h.changes = append(h.changes, cluster) },
 			OnRefused: func(_ string, r *link.Refused) {
 				h.mu.Lock()
@@ -68,11 +69,25 @@ func run(t *testing.T, f func(t *testing.T, h *harness)) {
 	})
 }
 
-// decide sets the decision about all agents.
-func (h *harness) decide(refused *link.Refused) {
+// decide returns the decision about all agents.
+func (h *harness) decide() link.Decision {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.decision
+}
+
+// refuse makes the decision about all agents a refusal, or an admission if refused is nil.
+func (h *harness) refuse(refused *link.Refused) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.decision = link.Decision{Refused: refused}
+}
+
+// refused returns the codes of the refused agents.
+func (h *harness) refused() []link.RefusalCode {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.refusals)
 }
 
 // link opens a link of an agent with a key. The test closes it.
@@ -188,23 +203,23 @@ func TestRefusalsAndWithdrawals(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, code := range []link.RefusalCode{link.Unavailable, link.NotAdmitted} {
-			h.decide(&link.Refused{Code: code, Message: "the cause"})
+			h.refuse(&link.Refused{Code: code, Message: "the cause"})
 			var refused *link.Refused
 			if _, err := h.link(key); !errors.As(err, &refused) || refused.Code != code || refused.Message != "" {
 				t.Errorf("got error %v, want %s without the cause, as the hub does not know the key", err, code)
 			}
 		}
 		<-time.After(10 * time.Second) // for the close frames, which these agents do not answer
-		if want := []link.RefusalCode{link.NotAdmitted}; !slices.Equal(h.refusals, want) {
-			t.Errorf("got the refusals %q, want %q", h.refusals, want)
+		if want := []link.RefusalCode{link.NotAdmitted}; !slices.Equal(h.refused(), want) {
+			t.Errorf("got the refusals %q, want %q", h.refused(), want)
 		}
-		h.decide(nil)
+		h.refuse(nil)
 		ws := h.mustLink()
 		ws.CloseRead(context.Background())
-		h.decide(&link.Refused{Code: link.Unavailable})
+		h.refuse(&link.Refused{Code: link.Unavailable})
 		h.pool.Sync("edge-1")
 		h.wantIdle("while the master cannot decide", true)
-		h.decide(&link.Refused{Code: link.NotAdmitted})
+		h.refuse(&link.Refused{Code: link.NotAdmitted})
 		h.pool.Sync("edge-1")
 		h.wantIdle("after the key was removed", false)
 	})
@@ -245,10 +260,10 @@ func TestClosedPoolAdmitsNoAgent(t *testing.T) {
 		late := h.mustLink()
 		late.CloseRead(context.Background())
 		h.wantIdle("after Close", false)
-		for _, cluster := range h.changes {
-			if cluster != "edge-1" {
-				t.Errorf("OnIdle was called for %q, want edge-1 only", cluster)
-			}
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if want := []string{"edge-1", "edge-1"}; !slices.Equal(h.changes, want) {
+			t.Errorf("OnIdle was called for %q, want %q: a link that came and one that was closed", h.changes, want)
 		}
 	})
 }
