@@ -32,6 +32,7 @@ const drainTimeout = 8 * time.Second
 // if the agent cannot work at all, for example if the Config is invalid or an address is in use. An
 // unreachable API server is not an error: the agent retries until it is reachable.
 func Run(ctx context.Context, cfg Config) error {
+	cfg.useJoinedName()
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
@@ -84,7 +85,7 @@ func newAgent(ctx context.Context, cfg Config) (*agent, error) {
 	a.workers = []func(context.Context) error{a.store.Run, identity.run, NewInformer(cluster, nil, a.store, cfg.Log), usage.Run, a.runMemoryReleaser}
 	health := &health{identity: identity.get, current: a.store.Current}
 	if verifier != nil {
-		keys := &masterKeys{files: cfg.MasterPublicKeyFiles, verifier: verifier, onChange: func() { a.handler.KeysChanged() }, log: cfg.Log}
+		keys := &masterKeys{files: cfg.MasterPublicKeyFiles, read: cfg.masterKeys, verifier: verifier, onChange: func() { a.handler.KeysChanged() }, log: cfg.Log}
 		a.workers = append(a.workers, keys.run)
 		health.keys = keys.ready
 	}

@@ -79,6 +79,13 @@ type Config struct {
 	HubServerName  string
 	HubPins        []string
 	HubProxy       string
+	// JoinTokenFile has a join token, if it exists and is not empty. It replaces ClusterName, Hub, HubCAFile, HubPins and
+	// MasterPublicKeyFiles where these are not set.
+	JoinTokenFile string
+	// ServiceAccountTokenFile has a token of the agent's service account for the hub, which is read for each use.
+	// UnboundServiceAccountToken sends it also with BindingOff.
+	ServiceAccountTokenFile    string
+	UnboundServiceAccountToken bool
 	// Insecure serves plain ws if no certificate is set, and allows AuthNone on any address.
 	Insecure bool
 
@@ -133,8 +140,8 @@ func (c *Config) Validate() error {
 	check((c.TLSCertFile == "") == (c.TLSKeyFile == ""), "--tls-cert-file and --tls-key-file must be set together")
 	check((c.TLSSecret == "") == (c.TLSPinConfigMap == ""), "--tls-secret and --tls-pin-configmap must be set together")
 	check(slices.Contains([]string{AuthToken, AuthNone}, c.Auth), "--auth %q is neither %s nor %s", c.Auth, AuthToken, AuthNone)
-	check(c.Auth != AuthToken || len(c.MasterPublicKeyFiles) > 0,
-		"--auth %s needs --master-public-key-file: set it to the .pub file that `rollcall-master keygen` writes", AuthToken)
+	check(c.Auth != AuthToken || len(c.MasterPublicKeyFiles) > 0 || c.JoinTokenFile != "",
+		"--auth %s needs --master-public-key-file or --join-token-file: set it to the .pub file that `rollcall-master keygen` writes", AuthToken)
 	check(slices.Contains([]string{BindingRequired, BindingOff}, c.ChannelBinding), "--channel-binding %q is neither %s nor %s", c.ChannelBinding, BindingRequired, BindingOff)
 	check(c.Auth != AuthToken || c.ChannelBinding != BindingRequired || !c.servesPlain(),
 		"--insecure without --tls-cert-file serves plain ws, and a master's signature cannot be bound to a connection without TLS: set --tls-cert-file and --tls-key-file, or set --channel-binding=%s, with which anyone on the network path can read and use each connection", BindingOff)
@@ -190,7 +197,7 @@ func (c *Config) verifier() (*token.Verifier, error) {
 	if c.Auth == AuthNone {
 		return nil, nil
 	}
-	keys, err := token.ReadPublicKeys(c.MasterPublicKeyFiles...)
+	keys, err := c.masterKeys()
 	if err != nil && !errors.Is(err, token.ErrNotYet) {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -19,6 +18,13 @@ import (
 
 // validateHub returns all errors of the settings for dialing masters.
 func (c *Config) validateHub() error {
+	if c.ServiceAccountTokenFile != "" && c.ChannelBinding == BindingOff && !c.UnboundServiceAccountToken {
+		return errors.New("--service-account-token-file with --channel-binding=off gives the token to the proxy that terminates TLS, which can then join in the agent's place: " +
+			"set --unbound-service-account-token to accept that, or use --join-token-file")
+	}
+	if c.Hub == "" && c.JoinTokenFile != "" {
+		return nil
+	}
 	if c.Hub == "" {
 		if c.HubCAFile != "" || c.HubServerName != "" || len(c.HubPins) > 0 || c.HubProxy != "" {
 			return errors.New("--hub-ca-file, --hub-server-name, --hub-pin and --hub-proxy require --hub: set it to the address of the hub's masters, such as wss://hub.example:443")
@@ -49,19 +55,11 @@ func (c *Config) validateHub() error {
 
 // newLinks returns the Dialer that keeps a link to the masters, or nil without Config.Hub.
 func (c *Config) newLinks(identity *identity, certificate *ownCertificate, verifier *token.Verifier, handler *report.Handler, metrics prometheus.Registerer) (*dial.Dialer, error) {
-	if c.Hub == "" {
+	if c.Hub == "" && c.JoinTokenFile == "" || c.Auth != AuthToken || certificate == nil && c.TLSCertFile == "" {
 		return nil, nil
 	}
-	hub, err := url.Parse(c.Hub)
-	if err != nil {
-		return nil, fmt.Errorf("parse --hub: %w", err)
-	}
-	hub.Path = ""
-	trust := tlsfiles.Trust{PinnedSHA256: c.HubPins, ServerName: c.HubServerName}
-	if c.HubCAFile != "" {
-		if trust.CABundle, err = os.ReadFile(c.HubCAFile); err != nil {
-			return nil, fmt.Errorf("read --hub-ca-file: %w", err)
-		}
+	if _, err := c.target(); err != nil && !errors.Is(err, dial.ErrNoHub) {
+		return nil, err
 	}
 	proxy := http.ProxyFromEnvironment
 	if c.HubProxy != "" {
@@ -76,12 +74,12 @@ func (c *Config) newLinks(identity *identity, certificate *ownCertificate, verif
 		return nil, err
 	}
 	return dial.New(dial.Config{
-		Hub: hub, Trust: trust, Proxy: proxy, Cluster: c.ClusterName, Version: c.Version,
+		Target: c.target, ServiceAccountToken: c.serviceAccountToken(), Proxy: proxy, Cluster: c.ClusterName, Version: c.Version,
 		UID: func() (string, bool) { uid, _, ok := identity.get(); return uid, ok },
 		Key: key, Verifier: verifier, Unbound: c.ChannelBinding == BindingOff, Serve: func(conn *dial.Conn, masterID string, channel token.Channel) bool {
 			return handler.ServeLink(conn, masterID, channel)
 		}, Log: c.Log, Metrics: metrics,
-	})
+	}), nil
 }
 
 // agentKey returns a function that returns the key of the agent's certificate, which is reloaded when its file or Secret

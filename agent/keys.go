@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,9 +15,11 @@ import (
 // keysPeriod is how often the master's public keys are reloaded. Sessions of a removed key must end within 10 s.
 const keysPeriod = 3 * time.Second
 
-// masterKeys reloads the keys of a Verifier from files.
+// masterKeys reloads the keys of a Verifier from files or the join token.
 type masterKeys struct {
+	// files are those of --master-public-key-file, for messages.
 	files    []string
+	read     func() ([]ed25519.PublicKey, error)
 	verifier *token.Verifier
 	// onChange is called after the keys have changed.
 	onChange func()
@@ -45,14 +48,14 @@ func (k *masterKeys) ready() error {
 	if k.verifier.HasKeys() {
 		return nil
 	}
-	return fmt.Errorf("no file of --master-public-key-file (%s) has the public key of the master yet: install it with the ConfigMap that is mounted there", strings.Join(k.files, ", "))
+	return fmt.Errorf("no file of --master-public-key-file (%s) has the public key of the master yet: install it with the ConfigMap that is mounted there, or a join token at --join-token-file", strings.Join(k.files, ", "))
 }
 
 // reload replaces the keys by the current content of the files. If they cannot be read, it logs the error once and
 // keeps the previous keys. That happens, for example, while the volume of a Secret is replaced, and an agent without
 // keys would refuse every master.
 func (k *masterKeys) reload() {
-	keys, err := token.ReadPublicKeys(k.files...)
+	keys, err := k.read()
 	waiting := errors.Is(err, token.ErrNotYet) && !k.verifier.HasKeys()
 	switch {
 	case waiting && err.Error() != k.lastError:

@@ -55,7 +55,7 @@ func TestMasterKeysAreReloaded(t *testing.T) {
 		v := token.NewVerifier("member", older)
 		var log bytes.Buffer
 		changes := 0
-		k := &masterKeys{files: []string{file}, verifier: v, onChange: func() { changes++ }, log: slog.New(slog.NewTextHandler(&log, nil))}
+		k := &masterKeys{read: func() ([]ed25519.PublicKey, error) { return token.ReadPublicKeys(file) }, verifier: v, onChange: func() { changes++ }, log: slog.New(slog.NewTextHandler(&log, nil))}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- k.run(ctx) }()
@@ -105,7 +105,7 @@ func TestAgentWaitsForTheFirstKey(t *testing.T) {
 		}
 		var log bytes.Buffer
 		changes := 0
-		k := &masterKeys{files: c.MasterPublicKeyFiles, verifier: v, onChange: func() { changes++ }, log: slog.New(slog.NewTextHandler(&log, nil))}
+		k := &masterKeys{files: c.MasterPublicKeyFiles, read: c.masterKeys, verifier: v, onChange: func() { changes++ }, log: slog.New(slog.NewTextHandler(&log, nil))}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- k.run(ctx) }()

@@ -6,6 +6,7 @@ package dial
 import (
 	"context"
 	"crypto"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,15 +33,32 @@ var (
 	refusedDelay = backoff.Backoff{Min: retryDelay.Min, Max: 5 * time.Minute, Jitter: 1}
 )
 
-// identityPeriod is how often a Dialer checks whether the cluster's UID is known.
-const identityPeriod = 500 * time.Millisecond
+// identityPeriod is how often a Dialer checks whether the cluster's UID is known, and noHubPeriod whether the hub is.
+const (
+	identityPeriod = 500 * time.Millisecond
+	noHubPeriod    = 2 * time.Second
+)
 
-// Config has the settings and dependencies of a Dialer.
-type Config struct {
+// Target says which hub is dialed.
+type Target struct {
 	// Hub is the address of the masters: wss:// or ws://, host and port.
 	Hub *url.URL
 	// Trust has the settings by which the master's certificate is verified.
 	Trust tlsfiles.Trust
+	// JoinKey is the one-time key of a join token, or nil.
+	JoinKey ed25519.PrivateKey
+}
+
+// ErrNoHub is the error of Config.Target while it is not known which hub to dial.
+var ErrNoHub = errors.New("there is no address of a hub yet")
+
+// Config has the settings and dependencies of a Dialer.
+type Config struct {
+	// Target returns the hub to dial, or ErrNoHub. It is called before each attempt.
+	Target func() (Target, error)
+	// ServiceAccountToken returns a token of the agent's service account. It is sent to masters that have not admitted
+	// this process yet, or have refused it last. If it is nil, none is sent.
+	ServiceAccountToken func() (string, error)
 	// Proxy returns the proxy for a request, as http.Transport.Proxy does.
 	Proxy func(*http.Request) (*url.URL, error)
 	// Cluster is the name of the ClusterAgent, and Version the version of this program.
@@ -69,32 +87,38 @@ type Config struct {
 // Dialer keeps one idle link.
 type Dialer struct {
 	cfg      Config
-	client   *http.Client
 	metrics  *metrics
 	sessions sync.WaitGroup
 	// lastError is the last error that was logged, or "" after a success.
 	lastError string
+	// admitted reports whether the last handshake succeeded.
+	admitted bool
 }
 
-// New returns a Dialer. It returns an error if the trust settings cannot be used.
-func New(cfg Config) (*Dialer, error) {
+// New returns a Dialer.
+func New(cfg Config) *Dialer {
 	if cfg.Random == nil {
 		cfg.Random = rand.Float64
 	}
 	if cfg.DialContext == nil {
 		cfg.DialContext = (&net.Dialer{Timeout: link.HandshakeTimeout}).DialContext
 	}
-	tlsConfig, err := cfg.Trust.ClientConfig(cfg.Hub.Hostname())
+	return &Dialer{cfg: cfg, metrics: newMetrics(cfg.Metrics)}
+}
+
+// client returns the client for one connection to a hub.
+func (d *Dialer) client(t Target) (*http.Client, error) {
+	tlsConfig, err := t.Trust.ClientConfig(t.Hub.Hostname())
 	if err != nil {
 		return nil, fmt.Errorf("use the trust settings of the hub: %w", err)
 	}
-	return &Dialer{cfg: cfg, metrics: newMetrics(cfg.Metrics), client: &http.Client{
+	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			Proxy: cfg.Proxy, DialContext: cfg.DialContext, TLSClientConfig: tlsConfig,
+			Proxy: d.cfg.Proxy, DialContext: d.cfg.DialContext, TLSClientConfig: tlsConfig,
 			DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: 64 << 10,
 		},
-	}}, nil
+	}, nil
 }
 
 // Run keeps a link until ctx ends, and returns nil when all connections that were passed on are closed.
@@ -105,6 +129,9 @@ func (d *Dialer) Run(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil
+		case errors.Is(err, ErrNoHub):
+			failures = 0
+			backoff.Sleep(ctx, noHubPeriod)
 		case begun:
 			failures = 0
 		default:
@@ -130,18 +157,23 @@ func (d *Dialer) awaitUID(ctx context.Context) bool {
 // link opens a link and serves summaries on it, until a master begins a session. It then passes the connection to
 // Config.Serve in the background, and returns true. It also returns true when a summary ended the link.
 func (d *Dialer) link(ctx context.Context) (begun bool, err error) {
-	ws, channel, err := d.open(ctx)
+	target, err := d.cfg.Target()
+	if err != nil {
+		return false, err
+	}
+	ws, channel, err := d.open(ctx, target)
 	if err != nil {
 		return false, err
 	}
 	conn := newConn(ws)
-	peer, err := d.handshake(ctx, textConn{conn}, channel)
+	peer, err := d.handshake(ctx, textConn{conn}, target, channel)
+	d.admitted = err == nil
 	if err != nil {
 		d.metrics.failed(err)
 		_ = conn.Close(websocket.StatusPolicyViolation, "")
 		return false, err
 	}
-	d.logLinked(peer)
+	d.logLinked(target, peer)
 	for {
 		begin, err := d.awaitBegin(ctx, conn)
 		switch {
@@ -158,19 +190,23 @@ func (d *Dialer) link(ctx context.Context) (begun bool, err error) {
 }
 
 // open dials the hub, and returns the websocket and what signatures on it cover.
-func (d *Dialer) open(ctx context.Context) (*websocket.Conn, token.Channel, error) {
+func (d *Dialer) open(ctx context.Context, target Target) (*websocket.Conn, token.Channel, error) {
 	ctx, cancel := context.WithTimeout(ctx, link.HandshakeTimeout)
 	defer cancel()
-	ws, response, err := websocket.Dial(ctx, d.cfg.Hub.String()+link.Path, &websocket.DialOptions{
-		HTTPClient: d.client, HTTPHeader: http.Header{"User-Agent": {""}}, Subprotocols: []string{link.Subprotocol}, CompressionMode: websocket.CompressionDisabled,
+	client, err := d.client(target)
+	if err != nil {
+		return nil, "", err
+	}
+	ws, response, err := websocket.Dial(ctx, target.Hub.String()+link.Path, &websocket.DialOptions{
+		HTTPClient: client, HTTPHeader: http.Header{"User-Agent": {""}}, Subprotocols: []string{link.Subprotocol}, CompressionMode: websocket.CompressionDisabled,
 	})
 	if err != nil {
 		d.metrics.failed(err)
-		return nil, "", d.dialError(response, err)
+		return nil, "", dialError(target, response, err)
 	}
 	if ws.Subprotocol() != link.Subprotocol {
 		_ = ws.CloseNow()
-		return nil, "", fmt.Errorf("dial %s: the server is not a master that accepts links: update the master", d.cfg.Hub)
+		return nil, "", fmt.Errorf("dial %s: the server is not a master that accepts links: update the master", target.Hub)
 	}
 	if d.cfg.Unbound {
 		return ws, token.Unbound, nil
@@ -178,35 +214,38 @@ func (d *Dialer) open(ctx context.Context) (*websocket.Conn, token.Channel, erro
 	channel, err := token.ChannelOf(response.TLS)
 	if err != nil {
 		_ = ws.CloseNow()
-		return nil, "", fmt.Errorf("dial %s: signatures cannot be bound to the connection: %w: use wss://, or set --channel-binding=off and spec.link.channelBinding: None", d.cfg.Hub, err)
+		return nil, "", fmt.Errorf("dial %s: signatures cannot be bound to the connection: %w: use wss://, or set --channel-binding=off and spec.link.channelBinding: None", target.Hub, err)
 	}
 	return ws, channel, nil
 }
 
 // dialError returns the error of a dial, with what to do about it.
-func (d *Dialer) dialError(response *http.Response, err error) error {
+func dialError(target Target, response *http.Response, err error) error {
 	var inner *url.Error
 	switch {
 	case tlsfiles.IsCertificateError(err):
-		return fmt.Errorf("dial %s: the certificate of the hub is not accepted: %w: set --hub-ca-file to its CA, or --hub-pin to its key", d.cfg.Hub, errors.Unwrap(err))
+		return fmt.Errorf("dial %s: the certificate of the hub is not accepted: %w: set --hub-ca-file to its CA, or --hub-pin to its key", target.Hub, errors.Unwrap(err))
 	case response != nil && response.StatusCode == http.StatusServiceUnavailable:
-		return fmt.Errorf("dial %s: the master is not ready: it answered 503", d.cfg.Hub)
+		return fmt.Errorf("dial %s: the master is not ready: it answered 503", target.Hub)
 	case response != nil && response.StatusCode != http.StatusSwitchingProtocols:
-		return fmt.Errorf("dial %s: the server is not a master that accepts links: it answered %d %s", d.cfg.Hub, response.StatusCode, http.StatusText(response.StatusCode))
+		return fmt.Errorf("dial %s: the server is not a master that accepts links: it answered %d %s", target.Hub, response.StatusCode, http.StatusText(response.StatusCode))
 	case errors.As(err, &inner):
-		return fmt.Errorf("dial %s: %w", d.cfg.Hub, inner.Err)
+		return fmt.Errorf("dial %s: %w", target.Hub, inner.Err)
 	}
-	return fmt.Errorf("dial %s: %w", d.cfg.Hub, err)
+	return fmt.Errorf("dial %s: %w", target.Hub, err)
 }
 
 // handshake proves this agent to the master.
-func (d *Dialer) handshake(ctx context.Context, conn link.Conn, channel token.Channel) (*link.Peer, error) {
+func (d *Dialer) handshake(ctx context.Context, conn link.Conn, target Target, channel token.Channel) (*link.Peer, error) {
 	key, err := d.cfg.Key()
 	if err != nil {
 		return nil, fmt.Errorf("get the agent's key: %w", err)
 	}
 	uid, _ := d.cfg.UID()
-	agent := link.Agent{Cluster: d.cfg.Cluster, UID: uid, Version: d.cfg.Version, Key: key, Verifier: d.cfg.Verifier, Channel: channel}
+	agent := link.Agent{Cluster: d.cfg.Cluster, UID: uid, Version: d.cfg.Version, Key: key, Verifier: d.cfg.Verifier, Channel: channel, JoinKey: target.JoinKey}
+	if !d.admitted {
+		agent.ServiceAccountToken = d.cfg.ServiceAccountToken
+	}
 	return agent.Handshake(ctx, conn)
 }
 
@@ -267,11 +306,11 @@ func (d *Dialer) logFailure(err error) {
 }
 
 // logLinked logs the first link after a failure, and others at debug level: there is one for each session.
-func (d *Dialer) logLinked(peer *link.Peer) {
+func (d *Dialer) logLinked(target Target, peer *link.Peer) {
 	level := slog.LevelDebug
 	if d.lastError != "" || !d.metrics.linkedBefore() {
 		level = slog.LevelInfo
 	}
 	d.lastError = ""
-	d.cfg.Log.Log(context.Background(), level, "linked to the hub", "address", d.cfg.Hub.Host, "master", peer.MasterID, "link", peer.LinkID)
+	d.cfg.Log.Log(context.Background(), level, "linked to the hub", "address", target.Hub.Host, "master", peer.MasterID, "link", peer.LinkID)
 }

@@ -155,7 +155,11 @@ func TestRelayedHandshakeFails(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- relay.Run(context.Background()) }()
 		a := env.startAgent(key, func(c *dial.Config) {
-			c.Trust = tlsfiles.Trust{PinnedSHA256: []string{relay.Pin()}}
+			target, err := c.Target()
+			c.Target = func() (dial.Target, error) {
+				target.Trust = tlsfiles.Trust{PinnedSHA256: []string{relay.Pin()}}
+				return target, err
+			}
 			c.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return front.Dial(ctx) }
 		})
 		<-time.After(time.Second)

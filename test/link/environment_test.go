@@ -241,7 +241,9 @@ func (env *environment) startAgent(key crypto.Signer, change ...func(*dial.Confi
 	}
 	synctest.Wait()
 	config := dial.Config{
-		Hub: &url.URL{Scheme: "wss", Host: "hub:8443"}, Trust: tlsfiles.Trust{PinnedSHA256: []string{env.pin}},
+		Target: func() (dial.Target, error) {
+			return dial.Target{Hub: &url.URL{Scheme: "wss", Host: "hub:8443"}, Trust: tlsfiles.Trust{PinnedSHA256: []string{env.pin}}}, nil
+		},
 		Cluster: name, Version: "v0.1.0", UID: func() (string, bool) { return "uid-1", true }, Key: func() (crypto.Signer, error) { return key, nil },
 		Verifier: verifier, Log: log,
 		Serve: func(conn *dial.Conn, masterID string, channel token.Channel) bool {
@@ -252,10 +254,7 @@ func (env *environment) startAgent(key crypto.Signer, change ...func(*dial.Confi
 	for _, f := range change {
 		f(&config)
 	}
-	dialer, err := dial.New(config)
-	if err != nil {
-		env.t.Fatal(err)
-	}
+	dialer := dial.New(config)
 	linking, stopLinking := context.WithCancel(ctx)
 	running.Go(func() { _ = dialer.Run(linking) })
 	synctest.Wait()
