@@ -37,11 +37,14 @@ func constantsOf(t *testing.T, file, typeName string) map[string]string {
 
 func TestSessionReasonsAreConditionReasons(t *testing.T) {
 	conditions := constantsOf(t, "../api/v1alpha1/conditions.go", "")
-	for _, file := range []string{"../master/session/reason.go", "../master/session/dial/failure.go"} {
-		for name, value := range constantsOf(t, file, "Reason") {
-			if conditions["Reason"+name] != value {
-				t.Errorf("%s of %s is %q, v1alpha1.Reason%s is %q", name, file, value, name, conditions["Reason"+name])
-			}
+	for name, value := range constantsOf(t, "../api/http/v1/cluster.go", "") {
+		if conditions[name] != value {
+			t.Errorf("http/v1.%s is %q, v1alpha1.%s is %q", name, value, name, conditions[name])
+		}
+	}
+	for name, value := range constantsOf(t, "../master/session/dial/failure.go", "Reason") {
+		if conditions["Reason"+name] != value {
+			t.Errorf("dial.%s is %q, v1alpha1.Reason%s is %q", name, value, name, conditions["Reason"+name])
 		}
 	}
 }
