@@ -53,6 +53,9 @@ type environment struct {
 	listener *memconn.Listener
 	sessions *session.Sessions
 	refused  *refusals
+	// joinKeys has the cluster of each join token, and onEnroll enrolls keys, or is nil. They are set before agents start.
+	joinKeys map[string]string
+	onEnroll func(context.Context, link.Candidate) *link.Refused
 	// stopMaster stops the running master.
 	stopMaster func()
 }
@@ -100,11 +103,27 @@ func run(t *testing.T, f func(t *testing.T, env *environment)) {
 	})
 }
 
+// clusterOfKey returns the cluster of an agent's key or join key.
+func (env *environment) clusterOfKey(key string) (string, error) {
+	if name, ok := env.joinKeys[key]; ok {
+		return name, nil
+	}
+	return env.registry.ClusterOfKey(key)
+}
+
+// enrollKey enrolls no key, unless a test has set onEnroll.
+func (env *environment) enrollKey(ctx context.Context, c link.Candidate) *link.Refused {
+	if env.onEnroll == nil {
+		return &link.Refused{Code: link.NotAdmitted, Message: "no key is enrolled"}
+	}
+	return env.onEnroll(ctx, c)
+}
+
 // startMaster starts a master. It replaces a stopped one.
 func (env *environment) startMaster() {
 	env.listener = memconn.Listen(buffer)
 	env.sessions = session.New(session.Config{
-		Registry: env.registry, Signer: env.signer, ClusterOfKey: env.registry.ClusterOfKey, Log: slog.New(slog.DiscardHandler), OnLinkRefused: env.refused.add,
+		Registry: env.registry, Signer: env.signer, ClusterOfKey: env.clusterOfKey, Enroll: env.enrollKey, Log: slog.New(slog.DiscardHandler), OnLinkRefused: env.refused.add,
 		DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("no route") },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
