@@ -27,7 +27,7 @@ func (in *installation) checkCharts() {
 	kubeconfig := in.writeContexts()
 	in.buildTools()
 	for _, node := range []*kube.Node{in.hub, in.member} { // what other tests have left
-		in.shell(node, "kubectl delete --ignore-not-found -k config/agent -k config/master")
+		in.shell(node, "kubectl delete --ignore-not-found -k config/agent\nkubectl delete --ignore-not-found -k config/master")
 	}
 	before := [2][]string{in.objects(in.hub), in.objects(in.member)}
 	install := strings.ReplaceAll(block(in.t, "README.md", "## Install it", 1), "10.20.0.7", in.member.Address)
