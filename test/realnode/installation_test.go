@@ -42,6 +42,8 @@ type installation struct {
 	link        *kube.Link
 	// dir is the working directory of the commands, bin has the executables of the images.
 	dir, bin string
+	// before are the objects of before the installation, of other tests.
+	before map[*kube.Node][]string
 	// caller sends requests to the master, from the hub's node.
 	caller *http.Client
 	token  string
