@@ -24,8 +24,10 @@ import (
 const (
 	masterService = "rollcall-master"
 	masterPort    = "https"
-	masterCAMap   = "rollcall-master-ca"
-	masterKeyMap  = "rollcall-master-public-key"
+	// masterSelector selects the masters' pods.
+	masterSelector = "app.kubernetes.io/name=" + masterService
+	masterCAMap    = "rollcall-master-ca"
+	masterKeyMap   = "rollcall-master-public-key"
 	// publishedHubMap has the address at which members reach the masters, if the administrator of the hub publishes it.
 	publishedHubMap = "rollcall-hub"
 	addressKey      = "address"
@@ -82,6 +84,20 @@ func (h *hub) agent(ctx context.Context, name string) (*v1alpha1.ClusterAgent, e
 		return nil, fmt.Errorf("decode the ClusterAgent %s: %w", name, err)
 	}
 	return typed, nil
+}
+
+// readyMasters returns the number of masters that are ready, or 0 if that is not known.
+func (h *hub) readyMasters(ctx context.Context) (ready int) {
+	pods, err := h.Client.CoreV1().Pods(h.namespace).List(ctx, metav1.ListOptions{LabelSelector: masterSelector})
+	if err != nil {
+		return 0
+	}
+	for i := range pods.Items {
+		if podReady(&pods.Items[i]) {
+			ready++
+		}
+	}
+	return ready
 }
 
 // keys reads the public keys and the CA that the masters publish.

@@ -22,7 +22,7 @@ func (p *plugin) check() *cobra.Command {
 	clusters := clusterFlags{plugin: p}
 	o := join.CheckOptions{Out: p.Out, Ask: p.ask}
 	cmd := &cobra.Command{Use: "check CLUSTER", Short: "Check a cluster that has joined, and say what to do", Long: checkLong, Example: checkExample, Args: cobra.ExactArgs(1), ValidArgsFunction: p.completeClusters}
-	clusters.register(cmd.Flags())
+	clusters.register(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		o.Name, o.HubNamespace = args[0], p.connection.namespace
 		if o.Member, o.Hub, err = clusters.both(); err != nil {

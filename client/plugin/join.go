@@ -61,7 +61,7 @@ func (p *plugin) join() *cobra.Command {
 	var dryRun, expose, output, tokenFile string
 	cmd := &cobra.Command{Use: "join [CLUSTER]", Short: "Join a cluster to the hub", Long: joinLong, Example: joinExample, Args: cobra.MaximumNArgs(1), ValidArgsFunction: cobra.NoFileCompletions}
 	f := cmd.Flags()
-	clusters.register(f)
+	clusters.register(cmd)
 	f.StringVar(&o.HubAddress, "hub-address", "", hubAddressUsage)
 	f.StringVar(&o.HubServerName, "hub-server-name", "", hubServerNameUsage)
 	f.StringVar(&o.Endpoint, "endpoint", "", "URL at which the hub dials the agent, such as wss://10.20.0.7:30743; default: the agent dials the hub")

@@ -26,7 +26,7 @@ func (p *plugin) leave() *cobra.Command {
 	o := join.LeaveOptions{Out: p.Out, Ask: p.ask}
 	var dryRun string
 	cmd := &cobra.Command{Use: "leave CLUSTER", Short: "Remove a cluster from the hub", Long: leaveLong, Example: leaveExample, Args: cobra.ExactArgs(1), ValidArgsFunction: p.completeClusters}
-	clusters.register(cmd.Flags())
+	clusters.register(cmd)
 	dryRunFlag(cmd, &dryRun)
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		o.Name = args[0]

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"rollcall.dev/rollcall/api/clustername"
 	"rollcall.dev/rollcall/client/join"
@@ -73,11 +72,9 @@ func (p *plugin) writeManifests(cmd *cobra.Command, m *manifestFlags, o *join.Op
 
 // selected returns the selected contexts, sorted.
 func (m *manifestFlags) selected(kubeconfig string) ([]string, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = kubeconfig
-	config, err := rules.Load()
+	config, err := loadKubeconfig(kubeconfig)
 	if err != nil {
-		return nil, fmt.Errorf("read the kubeconfig: %w", err)
+		return nil, err
 	}
 	known := slices.Sorted(maps.Keys(config.Contexts))
 	if m.allContexts {

@@ -5,9 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"rollcall.dev/rollcall/client"
 	"rollcall.dev/rollcall/client/join"
@@ -21,16 +24,39 @@ type clusterFlags struct {
 }
 
 // register adds the flags. --context is the member's, as opposed to that of other commands.
-func (c *clusterFlags) register(f *pflag.FlagSet) {
-	f.SortFlags = false
-	f.StringVar(&c.memberContext, "context", "", "context of the cluster")
-	c.registerHub(f)
+func (c *clusterFlags) register(cmd *cobra.Command) {
+	cmd.Flags().SortFlags = false
+	cmd.Flags().StringVar(&c.memberContext, "context", "", "context of the cluster")
+	_ = cmd.RegisterFlagCompletionFunc("context", c.plugin.completeContexts) // it fails only for unknown flags
+	c.registerHub(cmd)
 }
 
 // registerHub adds the flags for the hub only.
-func (c *clusterFlags) registerHub(f *pflag.FlagSet) {
+func (c *clusterFlags) registerHub(cmd *cobra.Command) {
+	f := cmd.Flags()
 	f.StringVar(&c.plugin.connection.context, "hub-context", "", "context of the hub; default: the current context")
 	f.StringVar(&c.hubKubeconfig, "hub-kubeconfig", "", "kubeconfig of the hub; default: --kubeconfig")
+	_ = cmd.RegisterFlagCompletionFunc("hub-context", c.plugin.completeContexts) // it fails only for unknown flags
+}
+
+// completeContexts completes the contexts of the kubeconfig.
+func (p *plugin) completeContexts(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	config, err := loadKubeconfig(p.connection.kubeconfig)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return withPrefix(slices.Sorted(maps.Keys(config.Contexts)), prefix), cobra.ShellCompDirectiveNoFileComp
+}
+
+// loadKubeconfig reads a kubeconfig, or the default one if path is empty.
+func loadKubeconfig(path string) (*clientcmdapi.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = path
+	config, err := rules.Load()
+	if err != nil {
+		return nil, fmt.Errorf("read the kubeconfig: %w", err)
+	}
+	return config, nil
 }
 
 // hub returns the cluster of the masters, and has the plugin connect to it.
@@ -84,11 +110,9 @@ func memberOf(kubeconfig, kubeContext string) (*join.Cluster, error) {
 }
 
 func currentContext(kubeconfig string) (string, error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = kubeconfig
-	config, err := rules.Load()
+	config, err := loadKubeconfig(kubeconfig)
 	if err != nil {
-		return "", fmt.Errorf("read the kubeconfig: %w", err)
+		return "", err
 	}
 	return config.CurrentContext, nil
 }

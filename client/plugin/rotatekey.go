@@ -19,7 +19,7 @@ func (p *plugin) rotateKey() *cobra.Command {
 	clusters := clusterFlags{plugin: p}
 	o := join.RotateOptions{Out: p.Out}
 	cmd := &cobra.Command{Use: "rotate-key CLUSTER", Short: "Replace the key of a cluster's agent", Long: rotateKeyLong, Example: rotateKeyExample, Args: cobra.ExactArgs(1), ValidArgsFunction: p.completeClusters}
-	clusters.register(cmd.Flags())
+	clusters.register(cmd)
 	cmd.Flags().DurationVar(&o.Wait, "wait", 2*time.Minute, "how long to wait for the agent to stop, to start, and to be connected")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		o.Name = args[0]

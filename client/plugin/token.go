@@ -30,7 +30,7 @@ func (p *plugin) token() *cobra.Command {
 	cmd := &cobra.Command{Use: "create CLUSTER", Short: "Create a join token for a cluster", Long: tokenLong, Example: tokenExample, Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions}
 	f := cmd.Flags()
 	f.SortFlags = false
-	clusters.registerHub(f)
+	clusters.registerHub(cmd)
 	f.DurationVar(&o.TTL, "ttl", 15*time.Minute, "for how long the token is valid, at most 168h")
 	f.StringVar(&o.HubAddress, "hub-address", "", hubAddressUsage)
 	f.StringVar(&o.HubServerName, "hub-server-name", "", hubServerNameUsage)
