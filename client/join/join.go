@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 
 	"rollcall.dev/rollcall/api/jointoken"
 	"rollcall.dev/rollcall/api/v1alpha1"
@@ -80,6 +81,8 @@ type joining struct {
 	uid        string
 	registered *v1alpha1.ClusterAgent
 	pin        string
+	// podBefore is the agent's pod before this run, or "".
+	podBefore types.UID
 	// began is when the run began, applied when the agent's objects were applied.
 	began, applied time.Time
 
@@ -282,6 +285,11 @@ func (j *joining) applyAgent(ctx context.Context) (result, error) {
 	if err := j.checkPullSecret(ctx); err != nil {
 		return result{}, err
 	}
+	if before, err := j.Member.agentPod(ctx); err != nil {
+		return result{}, err
+	} else if before != nil {
+		j.podBefore = before.UID
+	}
 	sum, err := j.onMember.applyAll(ctx, objects)
 	j.applied = time.Now()
 	if err == nil && j.DryRun != DryRunNone {
@@ -417,6 +425,9 @@ func (j *joining) awaitConnection(ctx context.Context) (result, error) {
 	waiting, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	agent, err := j.hub.awaitCondition(waiting, j.Name, condition)
+	if err == nil && j.reverse() {
+		err = poll(waiting, j.agentIsLinked)
+	}
 	if err != nil && waiting.Err() != nil {
 		return result{}, j.notConnected(ctx, agent, condition, timeout)
 	}

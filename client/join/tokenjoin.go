@@ -60,17 +60,7 @@ func (j *joining) awaitLogged(ctx context.Context) (result, error) {
 	began := time.Now()
 	waiting, cancel := context.WithTimeout(ctx, j.Wait)
 	defer cancel()
-	err := poll(waiting, func(ctx context.Context) (bool, error) {
-		pod, err := j.Member.agentPod(ctx)
-		if err != nil || pod == nil {
-			return false, err
-		}
-		text, err := j.Member.log(ctx, pod, 200)
-		if err != nil {
-			return false, j.Member.explain("read the agent's log", err)
-		}
-		return strings.LastIndex(text, logLinked) > strings.LastIndex(text, logNotLinked), nil
-	})
+	err := poll(waiting, j.agentIsLinked)
 	if err != nil && waiting.Err() != nil {
 		cause := j.Member.lastLogError(ctx)
 		if cause == "" {
@@ -83,4 +73,22 @@ func (j *joining) awaitLogged(ctx context.Context) (result, error) {
 		return result{}, err
 	}
 	return resultf("up after %s, as the agent's log says", seconds(time.Since(began)))
+}
+
+// agentIsLinked reports whether the agent's log says that it is linked to a master. The condition Linked can still be that
+// of the pod before. A pod that is older than this run may have lost the line, and is believed.
+func (j *joining) agentIsLinked(ctx context.Context) (bool, error) {
+	pod, err := j.Member.agentPod(ctx)
+	if err != nil || pod == nil {
+		return false, err
+	}
+	text, err := j.Member.log(ctx, pod, 200)
+	if err != nil && j.Token == nil {
+		return true, nil // the condition has to do
+	}
+	if err != nil {
+		return false, j.Member.explain("read the agent's log", err)
+	}
+	linked, notLinked := strings.LastIndex(text, logLinked), strings.LastIndex(text, logNotLinked)
+	return linked > notLinked || linked == notLinked && pod.UID == j.podBefore, nil
 }
