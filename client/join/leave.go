@@ -140,7 +140,7 @@ func (l *leaving) removeAgent(ctx context.Context) (result, error) {
 	case l.unreachable != nil:
 		return result{warnings: []string{fmt.Sprintf("the cluster cannot be reached, so these stay in it if it still exists: the namespace %s, and the ClusterRoles and ClusterRoleBindings %s*. When it is back, run the same command again", Namespace, agentName)}}, nil
 	}
-	objects, err := agentObjects(agentSettings{cluster: l.Name, expose: corev1.ServiceTypeClusterIP})
+	objects, err := agentObjects(agentSettings{cluster: l.Name, expose: corev1.ServiceTypeClusterIP, joinToken: "none"})
 	if err != nil {
 		return result{}, err
 	}

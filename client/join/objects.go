@@ -31,6 +31,11 @@ const (
 	caFile          = "ca.crt"
 	// hubMap is the ConfigMap with the keys of the hub. On the hub itself, rollcall-master-public-key is the master's.
 	hubMap = "rollcall-agent-hub"
+	// The Secret with a join token.
+	joinTokenSecret = "rollcall-agent-join"
+	joinTokenEntry  = "token"
+	joinTokenVolume = "join-token"
+	joinTokenMount  = "/etc/rollcall/join"
 	// The token of the service account for the hub. It must be valid for at most an hour.
 	accountTokenVolume  = "hub-token"
 	accountTokenMount   = "/var/run/secrets/rollcall.dev/hub" //nolint:gosec // a path
@@ -74,6 +79,9 @@ func agentObjects(s agentSettings) ([]*unstructured.Unstructured, error) {
 		return nil, err
 	}
 	objects = append(objects, configMap(agentNameMap, map[string]any{agentNameKey: s.cluster}), configMap(hubMap, hubData(s)))
+	if s.joinToken != "" {
+		objects = append(objects, dataObject("Secret", joinTokenSecret, "stringData", map[string]any{joinTokenEntry: s.joinToken}))
+	}
 	var kept []*unstructured.Unstructured
 	for _, object := range objects {
 		labels := object.GetLabels()
@@ -123,8 +131,13 @@ func decodeManifests(text []byte) ([]*unstructured.Unstructured, error) {
 }
 
 func configMap(name string, data map[string]any) *unstructured.Unstructured {
+	return dataObject("ConfigMap", name, "data", data)
+}
+
+// dataObject returns a ConfigMap or Secret with content in a field.
+func dataObject(kind, name, field string, content map[string]any) *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "v1", "kind": "ConfigMap", "data": data,
+		"apiVersion": "v1", "kind": kind, field: content,
 		"metadata": map[string]any{"name": name, "namespace": Namespace, "labels": map[string]any{"app.kubernetes.io/part-of": "rollcall"}},
 	}}
 }
@@ -197,15 +210,14 @@ func (s agentSettings) adaptDeployment(deployment *appsv1.Deployment) {
 			pod.Volumes[i].ConfigMap.Name = hubMap
 		}
 	}
-	if s.hub == "" {
+	switch {
+	case s.joinToken != "":
+		container.Args = append(container.Args, "--join-token-file="+joinTokenMount+"/"+joinTokenEntry)
+		mountJoinToken(pod)
+	case s.hub != "":
+		s.addHubFlags(container)
+	default:
 		return
-	}
-	container.Args = append(container.Args, "--hub="+s.hub)
-	if s.ca != "" {
-		container.Args = append(container.Args, "--hub-ca-file="+publicKeyMount+"/"+caFile)
-	}
-	if s.serverName != "" {
-		container.Args = append(container.Args, "--hub-server-name="+s.serverName)
 	}
 	if s.proxy != "" {
 		container.Args = append(container.Args, "--hub-proxy="+s.proxy)
@@ -214,6 +226,23 @@ func (s agentSettings) adaptDeployment(deployment *appsv1.Deployment) {
 		container.Args = append(container.Args, "--service-account-token-file="+accountTokenMount+"/"+accountTokenFile)
 		mountAccountToken(pod, s.serviceAccountAudience)
 	}
+}
+
+// addHubFlags adds the flags by which the agent finds and verifies the masters. A join token has the same.
+func (s agentSettings) addHubFlags(container *corev1.Container) {
+	container.Args = append(container.Args, "--hub="+s.hub)
+	if s.ca != "" {
+		container.Args = append(container.Args, "--hub-ca-file="+publicKeyMount+"/"+caFile)
+	}
+	if s.serverName != "" {
+		container.Args = append(container.Args, "--hub-server-name="+s.serverName)
+	}
+}
+
+// mountJoinToken mounts the Secret with the join token.
+func mountJoinToken(pod *corev1.PodSpec) {
+	pod.Volumes = append(pod.Volumes, corev1.Volume{Name: joinTokenVolume, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: joinTokenSecret}}})
+	pod.Containers[0].VolumeMounts = append(pod.Containers[0].VolumeMounts, corev1.VolumeMount{Name: joinTokenVolume, MountPath: joinTokenMount, ReadOnly: true})
 }
 
 // mountAccountToken mounts a token of the pod's service account for an audience, which the kubelet renews.

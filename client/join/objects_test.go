@@ -107,3 +107,29 @@ func TestAgentThatIsDialed(t *testing.T) {
 		t.Errorf("got %d Services, want 1", services)
 	}
 }
+
+// TestAgentWithAJoinToken checks that the token is in a Secret, and is not printed.
+func TestAgentWithAJoinToken(t *testing.T) {
+	s := agentSettings{cluster: "prod-eu", hub: "wss://hub.example:443", joinToken: "rollcall-join.v1.secret", proxy: "http://proxy.example:3128", signingKeys: "KEY"}
+	text := agentArgs(t, s)
+	if !strings.Contains(text, `"--join-token-file=/etc/rollcall/join/token"`) || !strings.Contains(text, "--hub-proxy=") || strings.Contains(text, "--hub=") || strings.Contains(text, s.joinToken) {
+		t.Errorf("got %s", text)
+	}
+	objects, err := agentObjects(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets := 0
+	for _, object := range objects {
+		if object.GetKind() == "Secret" && object.GetName() == joinTokenSecret {
+			secrets++
+		}
+	}
+	var printed strings.Builder
+	if err := writeObjects(&printed, "cluster", objects); err != nil {
+		t.Fatal(err)
+	}
+	if secrets != 1 || strings.Contains(printed.String(), s.joinToken) || !strings.Contains(printed.String(), joinTokenSecret) {
+		t.Errorf("got %d Secrets, printed %s", secrets, &printed)
+	}
+}
