@@ -89,6 +89,9 @@ func (c *Config) target() (dial.Target, error) {
 	}
 	hub.Path = ""
 	target := dial.Target{Hub: hub, Trust: tlsfiles.Trust{PinnedSHA256: c.HubPins, ServerName: c.HubServerName}}
+	if joined && target.Trust.ServerName == "" {
+		target.Trust.ServerName = t.HubServerName
+	}
 	if joined && t.Expired(time.Now()) == nil {
 		target.JoinKey = t.Key
 	}
