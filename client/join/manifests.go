@@ -153,7 +153,7 @@ func (c *Cluster) readIdentity(ctx context.Context, m *memberFacts) (err error) 
 	return nil
 }
 
-// chooseMembers prints a line for each member, and returns those that can be written, and the number of those that cannot.
+// chooseMembers prints a line for each member. It returns those that can be written, and the number of the others.
 func (w *writing) chooseMembers(ctx context.Context) (selected []memberFacts, failed int) {
 	names := map[string]string{w.hubUID: "the hub"}
 	for _, m := range w.readMembers(ctx) {

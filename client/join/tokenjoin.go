@@ -75,8 +75,8 @@ func (j *joining) awaitLogged(ctx context.Context) (result, error) {
 	return resultf("up after %s, as the agent's log says", seconds(time.Since(began)))
 }
 
-// agentIsLinked reports whether the agent's log says that it is linked to a master. The condition Linked can still be that
-// of the pod before. A pod that is older than this run may have lost the line, and is believed.
+// agentIsLinked reports whether the agent's log says that it is linked to a master. The condition Linked can still be
+// that of the pod before. A pod that is older than this run may have lost the line, and is believed.
 func (j *joining) agentIsLinked(ctx context.Context) (bool, error) {
 	pod, err := j.Member.agentPod(ctx)
 	if err != nil || pod == nil {
