@@ -55,7 +55,7 @@ func withPlugin(t *testing.T, dir string, c *kube.Cluster) userContext {
 func TestPluginsThatMayAskRunOneAfterAnother(t *testing.T) {
 	one, other := kube.Shared(t, kube.Options{Name: "one"}), kube.Shared(t, kube.Options{Name: "other"})
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "asking"), []byte(asking), 0o700); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(dir, "asking"), []byte(asking), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	r := start(t, Config{Kubeconfig: kubeconfigFile(t, map[string]userContext{"one": withPlugin(t, dir, one), "other": withPlugin(t, dir, other)}), AllContexts: true})
@@ -73,7 +73,7 @@ func TestPluginsThatMayAskRunOneAfterAnother(t *testing.T) {
 func TestFailedPluginSaysWhatToRun(t *testing.T) {
 	one := kube.Shared(t, kube.Options{Name: "one"})
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "asking"), []byte("#!/bin/sh\nexit 1\n"), 0o700); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(filepath.Join(dir, "asking"), []byte("#!/bin/sh\nexit 1\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	r := start(t, Config{Kubeconfig: kubeconfigFile(t, map[string]userContext{"one": withPlugin(t, dir, one)}), AllContexts: true})
