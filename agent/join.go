@@ -129,5 +129,5 @@ func readLimited(path string, limit int64) ([]byte, error) {
 	if info.Size() > limit {
 		return nil, fmt.Errorf("%s has %d bytes, the limit is %d", path, info.Size(), limit)
 	}
-	return os.ReadFile(path)
+	return os.ReadFile(path) //nolint:gosec // the path is a flag's
 }

@@ -96,7 +96,7 @@ func (e *Enroller) store(ctx context.Context, cached *v1alpha1.ClusterAgent, c l
 		}
 		d := decideEnrolment(&agent, c, time.Now(), func() error { return verify(agent.Spec.Identity.ServiceAccount) })
 		if d.refused != nil || d.text == "" {
-			return d, nil
+			return d, nil //nolint:nilerr // a refusal is a result
 		}
 		read := agent.DeepCopy()
 		agent.Status.Identity = d.next
