@@ -128,8 +128,9 @@ func TestJoin(t *testing.T) {
 	t.Run("a hub that cannot be reached is told", a.checkUnreachableHub)
 	t.Run("the master dials a node port", a.checkDial)
 	t.Run("leave cuts the link and removes the agent", a.checkLeave)
+	t.Run("a join token joins", a.checkToken)
 	t.Run("manifests are written", a.checkManifests)
-	for _, section := range []string{"One command", "Check, rotate the key, leave", "One commit for many clusters"} {
+	for _, section := range []string{"One command", "Check, rotate the key, leave", "A join token", "One commit for many clusters"} {
 		a.checkDocumented(section)
 	}
 }
@@ -155,6 +156,14 @@ func (a *administrator) checkDocumented(section string) {
 	if commands == 0 {
 		a.t.Errorf("docs/JOIN.md has no commands in the section %q", section)
 	}
+}
+
+func (a *administrator) checkToken(t *testing.T) {
+	a = a.in(t)
+	a.must("kubectl rollcall token create prod-eu --ttl 15m > prod-eu.token", "the token works once, for this name")
+	a.must("kubectl rollcall join --token-file prod-eu.token --context prod-eu-admin", "✓ token", "✓ link", "prod-eu has joined")
+	a.must("kubectl rollcall check prod-eu --context prod-eu-admin", "key accepted by enrolment with a JoinToken", "prod-eu works")
+	a.must("kubectl rollcall leave prod-eu --context prod-eu-admin", "with the agent's key")
 }
 
 func (a *administrator) checkManifests(t *testing.T) {
