@@ -40,6 +40,13 @@ func (f *fakeStore) call(ctx context.Context, what string) error {
 	}
 }
 
+// set makes calls take some time, and fail unless err is nil.
+func (f *fakeStore) set(delay time.Duration, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.delay, f.err = delay, err
+}
+
 func (f *fakeStore) Load(ctx context.Context, cluster string, _ time.Duration) (*report.Report, error) {
 	if err := f.call(ctx, "load "+cluster); err != nil {
 		return nil, err
@@ -174,24 +181,24 @@ func TestSaveWaitsForTheStore(t *testing.T) {
 			<-time.After(saveInterval)
 		}
 		save(1, true, 0)
-		f.delay = 40 * time.Millisecond
-		save(2, true, f.delay)
-		f.delay = 500 * time.Millisecond
+		f.set(40*time.Millisecond, nil)
+		save(2, true, 40*time.Millisecond)
+		f.set(500*time.Millisecond, nil)
 		save(3, false, MaxWait)
 		save(4, false, 0) // the Store is late
 		save(5, false, 0)
 		<-time.After(time.Second) // until it has 3 and 5
 		wantCalls(t, f, "slow", "save 1.1-1", "save 1.1-2", "save 1.1-3", "save 1.1-5")
-		f.delay = 0
+		f.set(0, nil)
 		save(6, true, 0)
-		f.err = cache.ErrUnavailable
+		f.set(0, cache.ErrUnavailable)
 		save(7, false, 0)
-		f.err = nil
+		f.set(0, nil)
 		save(8, true, 0)
-		f.delay = time.Minute
+		f.set(time.Minute, nil)
 		save(9, false, MaxWait)
 		save(10, false, 0)
-		f.delay = 0
+		f.set(0, nil)
 		cancel() // the last report is written although the master shuts down
 		w.Close()
 		if calls := f.taken(); len(calls) == 0 || calls[len(calls)-1] != "save 1.1-10" {
@@ -226,7 +233,7 @@ func TestDeletedClusterIsNotSavedAgain(t *testing.T) {
 		go w.Run(t.Context())
 		w.Save(reportWithSeq("a", 1))
 		wantCalls(t, f, "first report", "save 1.1-1")
-		f.delay = time.Second
+		f.set(time.Second, nil)
 		w.Save(reportWithSeq("a", 2))
 		wantCalls(t, f, "second report", "save 1.1-2")
 		w.Save(reportWithSeq("a", 3))
@@ -243,9 +250,7 @@ func TestWriterContinuesAfterAFailure(t *testing.T) {
 		go w.Run(t.Context())
 		w.Save(reportWithSeq("a", 1))
 		wantCalls(t, f, "while the store fails", "save 1.1-1")
-		f.mu.Lock()
-		f.err = nil
-		f.mu.Unlock()
+		f.set(0, nil)
 		<-time.After(time.Second)
 		w.Save(reportWithSeq("a", 2))
 		wantCalls(t, f, "after that", "save 1.1-2")
