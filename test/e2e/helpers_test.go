@@ -111,7 +111,7 @@ func waitProblem(t *testing.T, m *stack.Master, path string, status int, reason 
 func agentUser(t *testing.T, cluster *kube.Cluster, name string) string {
 	t.Helper()
 	for _, args := range [][]string{
-		{"apply", "-f", filepath.Join(repository, "config/agent/namespace.yaml")},
+		{"apply", "--server-side", "-f", filepath.Join(repository, "config/agent/namespace.yaml")},
 		{"apply", "--server-side", "-k", filepath.Join(repository, "config/rbac/agent")},
 	} {
 		if _, err := cluster.Kubectl(args...); err != nil {

@@ -201,9 +201,10 @@ func (s *Stack) install(ctx context.Context, cluster *kube.Cluster, role string,
 	return once()
 }
 
-// apply applies the namespace, the trees and the RBAC of a role.
+// apply applies the namespace, the trees and the RBAC of a role. Others may apply the same namespace at the same time, so
+// it is applied by the server.
 func (s *Stack) apply(ctx context.Context, cluster *kube.Cluster, role string, trees []string) (string, error) {
-	if _, err := cluster.Kubectl("apply", "-f", filepath.Join(s.root, "config", role, "namespace.yaml")); err != nil {
+	if _, err := cluster.Kubectl("apply", "--server-side", "-f", filepath.Join(s.root, "config", role, "namespace.yaml")); err != nil {
 		return "", err
 	}
 	for _, tree := range append(trees, "rbac/"+role) {
