@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -74,25 +76,44 @@ func commands(t *testing.T, section string) []string {
 	return all
 }
 
-// run runs a command in a shell and returns its output. A command with -w is interrupted with SIGINT after three
-// seconds.
+// watchedOutput is the output of a command. begun is closed when it begins.
+type watchedOutput struct {
+	bytes.Buffer
+	once  sync.Once
+	begun chan struct{}
+}
+
+func (w *watchedOutput) Write(p []byte) (int, error) {
+	defer w.once.Do(func() { close(w.begun) })
+	return w.Buffer.Write(p)
+}
+
+// run runs a command in a shell and returns its output. A command with -w is interrupted with SIGINT two seconds after
+// its output has begun.
 func (p *kubectlUser) run(command string) (string, error) {
 	ctx, cancel := context.WithTimeout(p.t.Context(), time.Minute)
 	defer cancel()
-	watches := strings.Contains(command, " -w")
-	if watches {
-		ctx, cancel = context.WithTimeout(ctx, 3*time.Second)
-		defer cancel()
-	}
+	out := &watchedOutput{begun: make(chan struct{})}
 	cmd := exec.CommandContext(ctx, "sh", "-c", "exec "+command)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGINT) }
 	cmd.WaitDelay = 10 * time.Second
-	cmd.Dir, cmd.Env = p.home, p.env
-	out, err := cmd.CombinedOutput()
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = p.home, p.env, out, out
+	watches := strings.Contains(command, " -w")
+	if watches {
+		go func() {
+			select {
+			case <-out.begun:
+				<-time.After(2 * time.Second)
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+	}
+	err := cmd.Run()
 	if watches && cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == 130 {
 		err = nil
 	}
-	return string(out), err
+	return out.String(), err
 }
 
 // must is like run, and fails the test if the command fails.
