@@ -1,6 +1,6 @@
 // Package jointoken encodes join tokens. A join token lets one agent join a hub under one name, once: it has a one-time
 // private key, whose public part is in spec.join of the ClusterAgent, and all that the agent needs to know of the hub.
-// Whoever has the token can join in the agent's place until it is used or has expired.
+// Anyone who has the token can join in the agent's place until it is used or has expired.
 //
 // An encoded token is Prefix, the fields as JSON in base64url, and a checksum, separated by dots.
 package jointoken

@@ -12,7 +12,7 @@ import (
 const tokenLong = `Create a join token: a file with which somebody without access to the hub joins one cluster.
 
 The token has a one-time private key, and the address and the public keys of the hub. It works
-once, for the given name, until it expires. The hub stores the public part of its key only. Whoever
+once, for the given name, until it expires. The hub stores the public part of its key only. Anyone who
 has the token can join in the place of the cluster until then: send it on a private way.
 
 The token is printed to standard output, and everything else to standard error.`
