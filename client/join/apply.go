@@ -152,8 +152,10 @@ func (a *applier) send(ctx context.Context, resource metadata.ResourceInterface,
 	after, err := resource.Patch(ctx, object.GetName(), types.ApplyPatchType, body, options)
 	switch {
 	case apierrors.IsConflict(err):
-		return nil, &Fault{fmt.Sprintf("apply the %s: %v", describe(object), err),
-			"change it with the tool that has installed it, or set --force-conflicts to take the fields over"}
+		return nil, &Fault{
+			fmt.Sprintf("apply the %s: %v", describe(object), err),
+			"change it with the tool that has installed it, or set --force-conflicts to take the fields over",
+		}
 	case err != nil:
 		return nil, a.cluster.explain("apply the "+describe(object), err)
 	}

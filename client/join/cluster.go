@@ -94,13 +94,17 @@ func (c *Cluster) explain(action string, err error) error {
 	case err == nil:
 		return nil
 	case apierrors.IsUnauthorized(err):
-		return &Fault{fmt.Sprintf("%s: %s does not accept the credentials of the context %s", action, c.Host, c.Context),
-			fmt.Sprintf("renew them, until `kubectl --context %s get namespaces` works", c.Context)}
+		return &Fault{
+			fmt.Sprintf("%s: %s does not accept the credentials of the context %s", action, c.Host, c.Context),
+			fmt.Sprintf("renew them, until `kubectl --context %s get namespaces` works", c.Context),
+		}
 	case apierrors.IsForbidden(err):
 		return &Fault{fmt.Sprintf("%s: %v", action, err), fmt.Sprintf("use a context with more rights than %s, or have them granted", c.Context)}
 	case errors.As(err, &network):
-		return &Fault{fmt.Sprintf("%s: %s cannot be reached: %v", action, c.Host, network.Err),
-			fmt.Sprintf("check the server of the context %s in your kubeconfig, and your network or VPN", c.Context)}
+		return &Fault{
+			fmt.Sprintf("%s: %s cannot be reached: %v", action, c.Host, network.Err),
+			fmt.Sprintf("check the server of the context %s in your kubeconfig, and your network or VPN", c.Context),
+		}
 	}
 	return fmt.Errorf("%s: %w", action, err)
 }

@@ -41,8 +41,10 @@ func (j *joining) endpoint(ctx context.Context) (string, error) {
 		return host != "" && port != 0, err
 	})
 	if err != nil && waiting.Err() != nil {
-		return "", &Fault{fmt.Sprintf("the Service %s/%s of type %s has no address yet", Namespace, agentName, j.Expose),
-			"check that the cluster has load balancers, set a longer --wait, or set --endpoint to an address at which the hub reaches the agent"}
+		return "", &Fault{
+			fmt.Sprintf("the Service %s/%s of type %s has no address yet", Namespace, agentName, j.Expose),
+			"check that the cluster has load balancers, set a longer --wait, or set --endpoint to an address at which the hub reaches the agent",
+		}
 	}
 	return "wss://" + net.JoinHostPort(host, strconv.Itoa(int(port))), err
 }

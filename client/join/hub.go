@@ -58,8 +58,10 @@ func (h *hub) agents(ctx context.Context) ([]v1alpha1.ClusterAgent, error) {
 	list, err := h.Dynamic.Resource(agentResource).List(ctx, metav1.ListOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		return nil, &Fault{fmt.Sprintf("the cluster of the context %s has no custom resource ClusterAgent, so it is no hub", h.Context),
-			"set --hub-context to the context of the hub, or install the master there first"}
+		return nil, &Fault{
+			fmt.Sprintf("the cluster of the context %s has no custom resource ClusterAgent, so it is no hub", h.Context),
+			"set --hub-context to the context of the hub, or install the master there first",
+		}
 	case err != nil:
 		return nil, h.explain("list the ClusterAgents of the hub", err)
 	}
@@ -108,8 +110,10 @@ func (h *hub) keys(ctx context.Context, facts *hubFacts) error {
 	}
 	facts.signingKeys = published[publicKeyFile]
 	if facts.signingKeys == "" {
-		return &Fault{fmt.Sprintf("the hub publishes no signing key: the ConfigMap %s/%s has no %s", h.namespace, masterKeyMap, publicKeyFile),
-			fmt.Sprintf("wait until a master is ready (kubectl -n %s get pods), or set --master-namespace; if the masters run with --signing-key-file, create the ConfigMap from its .pub file", h.namespace)}
+		return &Fault{
+			fmt.Sprintf("the hub publishes no signing key: the ConfigMap %s/%s has no %s", h.namespace, masterKeyMap, publicKeyFile),
+			fmt.Sprintf("wait until a master is ready (kubectl -n %s get pods), or set --master-namespace; if the masters run with --signing-key-file, create the ConfigMap from its .pub file", h.namespace),
+		}
 	}
 	ca, err := h.configMap(ctx, h.namespace, masterCAMap)
 	if err != nil {

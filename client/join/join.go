@@ -211,8 +211,10 @@ func (j *joining) checkInstalled(ctx context.Context) (result, error) {
 		return result{}, err
 	}
 	if other := installed[agentNameKey]; other != "" && other != j.Name {
-		return result{}, &Fault{fmt.Sprintf("the agent in this cluster has the name %s, not %s", other, j.Name),
-			fmt.Sprintf("join it as %s, or remove the agent first by `kubectl rollcall leave %s --context %s`", other, other, j.Member.Context)}
+		return result{}, &Fault{
+			fmt.Sprintf("the agent in this cluster has the name %s, not %s", other, j.Name),
+			fmt.Sprintf("join it as %s, or remove the agent first by `kubectl rollcall leave %s --context %s`", other, other, j.Member.Context),
+		}
 	}
 	return resultf("the cluster has no agent of another name")
 }
@@ -315,8 +317,10 @@ func (j *joining) checkPullSecret(ctx context.Context) error {
 	}
 	_, err := j.Member.Client.CoreV1().Secrets(Namespace).Get(ctx, j.ImagePullSecret, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return &Fault{fmt.Sprintf("the Secret %s/%s of --image-pull-secret does not exist", Namespace, j.ImagePullSecret),
-			fmt.Sprintf("create it: kubectl create namespace %[1]s; kubectl -n %[1]s create secret docker-registry %[2]s --docker-server=… --docker-username=… --docker-password=…", Namespace, j.ImagePullSecret)}
+		return &Fault{
+			fmt.Sprintf("the Secret %s/%s of --image-pull-secret does not exist", Namespace, j.ImagePullSecret),
+			fmt.Sprintf("create it: kubectl create namespace %[1]s; kubectl -n %[1]s create secret docker-registry %[2]s --docker-server=… --docker-username=… --docker-password=…", Namespace, j.ImagePullSecret),
+		}
 	}
 	return j.Member.explain("read the Secret of --image-pull-secret", err)
 }

@@ -73,7 +73,7 @@ func (l *leaving) checkMember(ctx context.Context) (result, error) {
 	uid, err := l.Member.uid(ctx)
 	if err != nil {
 		l.unreachable = err
-		return result{warnings: []string{err.Error()}}, nil
+		return result{warnings: []string{err.Error()}}, nil //nolint:nilerr // a warning
 	}
 	if agent != nil {
 		if _, err := checkName([]v1alpha1.ClusterAgent{*agent}, l.Name, uid); err != nil {
@@ -138,7 +138,7 @@ func (l *leaving) removeAgent(ctx context.Context) (result, error) {
 	case l.Member == nil:
 		return result{warnings: []string{fmt.Sprintf("the objects in the cluster stay, and the agent tries to reach the hub in vain. Remove them by: kubectl rollcall leave %s --context CONTEXT", l.Name)}}, nil
 	case l.unreachable != nil:
-		return result{warnings: []string{fmt.Sprintf("the cluster cannot be reached, so these stay in it if it still exists: the namespace %s, and the ClusterRoles and ClusterRoleBindings %s*. When it is back, run the same command again", Namespace, agentName)}}, nil
+		return result{warnings: []string{fmt.Sprintf("the cluster cannot be reached, so these stay in it if it still exists: the namespace %s, and the ClusterRoles and ClusterRoleBindings %s*. When it is back, run the same command again", Namespace, agentName)}}, nil //nolint:nilerr // a warning
 	}
 	objects, err := agentObjects(agentSettings{cluster: l.Name, expose: corev1.ServiceTypeClusterIP, joinToken: "none"})
 	if err != nil {

@@ -165,11 +165,11 @@ func (w *writing) chooseMembers(ctx context.Context) (selected []memberFacts, fa
 			w.run.printFailure(m.name, m.err)
 			failed++
 		case seen:
-			w.run.print("!", m.name, fmt.Sprintf("left out: its context is for the same cluster as %s (UID %s)", other, m.uid))
+			w.run.printLine("!", m.name, fmt.Sprintf("left out: its context is for the same cluster as %s (UID %s)", other, m.uid))
 		default:
 			names[m.uid] = m.name
 			selected = append(selected, m)
-			w.run.print("✓", m.name, fmt.Sprintf("Kubernetes %s, UID %s, issuer %s", m.version, m.uid, m.issuer))
+			w.run.printLine("✓", m.name, fmt.Sprintf("Kubernetes %s, UID %s, issuer %s", m.version, m.uid, m.issuer))
 		}
 	}
 	return selected, failed

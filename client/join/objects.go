@@ -35,7 +35,7 @@ const (
 	joinTokenSecret = "rollcall-agent-join"
 	joinTokenEntry  = "token"
 	joinTokenVolume = "join-token"
-	joinTokenMount  = "/etc/rollcall/join"
+	joinTokenMount  = "/etc/rollcall/join" //nolint:gosec // a path
 	// The token of the service account for the hub. It must be valid for at most an hour.
 	accountTokenVolume  = "hub-token"
 	accountTokenMount   = "/var/run/secrets/rollcall.dev/hub" //nolint:gosec // a path

@@ -74,11 +74,15 @@ func checkName(agents []v1alpha1.ClusterAgent, name, uid string) (*v1alpha1.Clus
 		registered := cmp.Or(agent.Spec.ClusterUID, agent.Status.ClusterUID)
 		switch {
 		case agent.Name == name && registered != "" && registered != uid:
-			return nil, &Fault{fmt.Sprintf("the name %s is taken: its ClusterAgent is for the cluster with the UID %s, and yours has %s", name, registered, uid),
-				fmt.Sprintf("choose another name, or remove the other cluster first by `kubectl rollcall leave %s`", name)}
+			return nil, &Fault{
+				fmt.Sprintf("the name %s is taken: its ClusterAgent is for the cluster with the UID %s, and yours has %s", name, registered, uid),
+				fmt.Sprintf("choose another name, or remove the other cluster first by `kubectl rollcall leave %s`", name),
+			}
 		case agent.Name != name && registered == uid:
-			return nil, &Fault{fmt.Sprintf("this cluster is registered already, as %s (UID %s)", agent.Name, uid),
-				fmt.Sprintf("run `kubectl rollcall join %s` to repair it, or `kubectl rollcall leave %s` first to rename it", agent.Name, agent.Name)}
+			return nil, &Fault{
+				fmt.Sprintf("this cluster is registered already, as %s (UID %s)", agent.Name, uid),
+				fmt.Sprintf("run `kubectl rollcall join %s` to repair it, or `kubectl rollcall leave %s` first to rename it", agent.Name, agent.Name),
+			}
 		case agent.Name == name:
 			own = agent
 		}

@@ -86,6 +86,8 @@ func (c *Cluster) needRights(ctx context.Context, where string, rights []right) 
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	return &Fault{fmt.Sprintf("the user of the context %s lacks %s %s: %s", c.Context, plural(len(missing), "right"), where, strings.Join(missing, ", ")),
-		"use a context of an administrator, or have these rights granted"}
+	return &Fault{
+		fmt.Sprintf("the user of the context %s lacks %s %s: %s", c.Context, plural(len(missing), "right"), where, strings.Join(missing, ", ")),
+		"use a context of an administrator, or have these rights granted",
+	}
 }

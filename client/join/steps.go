@@ -57,7 +57,7 @@ type removal struct {
 
 const titleWidth = 14
 
-func (r *run) print(mark, title, text string) {
+func (r *run) printLine(mark, title, text string) {
 	lines := strings.Split(strings.TrimRight(state.CleanText(text), "\n"), "\n")
 	fmt.Fprintf(r.out, "%s %-*s %s\n", mark, titleWidth, title, lines[0])
 	for _, line := range lines[1:] {
@@ -74,10 +74,10 @@ func (r *run) execute(ctx context.Context, steps []step) error {
 			return ErrFailed
 		}
 		if found.text != "" {
-			r.print("✓", s.title, found.text)
+			r.printLine("✓", s.title, found.text)
 		}
 		for _, w := range found.warnings {
-			r.print("!", s.title, w)
+			r.printLine("!", s.title, w)
 		}
 	}
 	return nil
@@ -91,16 +91,16 @@ func (r *run) fail(ctx context.Context, title string, err error) {
 	removed := 0
 	for i := len(r.created) - 1; i >= 0; i-- {
 		if err := r.created[i].do(ctx); err != nil {
-			r.print("!", "undo", fmt.Sprintf("%s stays: %v", r.created[i].what, err))
+			r.printLine("!", "undo", fmt.Sprintf("%s stays: %v", r.created[i].what, err))
 			continue
 		}
 		removed++
 	}
 	if removed > 0 {
-		r.print("↩", "undo", fmt.Sprintf("removed what this run had created: %s", plural(removed, "object")))
+		r.printLine("↩", "undo", fmt.Sprintf("removed what this run had created: %s", plural(removed, "object")))
 	}
 	if len(r.changed) > 0 {
-		r.print("!", "undo", "these existed before and stay as this run has changed them: "+strings.Join(r.changed, ", "))
+		r.printLine("!", "undo", "these existed before and stay as this run has changed them: "+strings.Join(r.changed, ", "))
 	}
 }
 
@@ -108,11 +108,11 @@ func (r *run) fail(ctx context.Context, title string, err error) {
 func (r *run) printFailure(title string, err error) {
 	var fault *Fault
 	if !errors.As(err, &fault) {
-		r.print("✗", title, err.Error())
+		r.printLine("✗", title, err.Error())
 		return
 	}
 	cause := strings.TrimSuffix(err.Error(), ": "+fault.Remedy)
-	r.print("✗", title, cause+"\n→ "+fault.Remedy)
+	r.printLine("✗", title, cause+"\n→ "+fault.Remedy)
 }
 
 func plural(n int, noun string) string {

@@ -88,8 +88,10 @@ func (c *creating) checkName(ctx context.Context) (result, error) {
 	case c.Replace:
 		return result{text: c.Name + " is registered", warnings: []string{"--replace: once the token is used, the key that was accepted before is not accepted any more"}}, nil
 	case len(acceptedPins(agent)) > 0 || cmp.Or(agent.Spec.Connection, v1alpha1.Dial) == v1alpha1.Dial:
-		return result{}, &Fault{fmt.Sprintf("%s has joined already: it has the connection %s, and its key is accepted by %s", c.Name, cmp.Or(agent.Spec.Connection, v1alpha1.Dial), acceptedBy(agent)),
-			fmt.Sprintf("choose another name, set --replace if its agent has lost its key, or remove it: kubectl rollcall leave %s", c.Name)}
+		return result{}, &Fault{
+			fmt.Sprintf("%s has joined already: it has the connection %s, and its key is accepted by %s", c.Name, cmp.Or(agent.Spec.Connection, v1alpha1.Dial), acceptedBy(agent)),
+			fmt.Sprintf("choose another name, set --replace if its agent has lost its key, or remove it: kubectl rollcall leave %s", c.Name),
+		}
 	}
 	return resultf("%s is registered, and its agent has not joined yet: this token replaces the one before", c.Name)
 }

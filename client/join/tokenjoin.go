@@ -47,8 +47,10 @@ func (j *joining) checkToken(context.Context) (result, error) {
 	if err != nil {
 		return result{}, fmt.Errorf("encode the signing key of the token: %w", err)
 	}
-	j.facts = hubFacts{address: t.Hub, source: "token", ca: t.HubCA, serverName: t.HubServerName,
-		signingKeys: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))}
+	j.facts = hubFacts{
+		address: t.Hub, source: "token", ca: t.HubCA, serverName: t.HubServerName,
+		signingKeys: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
+	}
 	return resultf("%s joins the hub at %s, signing key %s; the agent dials the hub; valid for %s", t.Cluster, t.Hub, keyFingerprint(j.facts.signingKeys), time.Until(t.ExpiresAt).Round(time.Second))
 }
 
@@ -66,8 +68,10 @@ func (j *joining) awaitLogged(ctx context.Context) (result, error) {
 		if cause == "" {
 			cause = "its log has no cause"
 		}
-		return result{}, &Fault{fmt.Sprintf("the agent is not linked to the hub within %s\nthe agent says: %s", j.Wait, cause),
-			"if the hub refuses it, its administrator sees why by: kubectl describe clusteragent " + j.Name + "; else check that the cluster reaches " + j.facts.address + ", and set --proxy-url otherwise"}
+		return result{}, &Fault{
+			fmt.Sprintf("the agent is not linked to the hub within %s\nthe agent says: %s", j.Wait, cause),
+			"if the hub refuses it, its administrator sees why by: kubectl describe clusteragent " + j.Name + "; else check that the cluster reaches " + j.facts.address + ", and set --proxy-url otherwise",
+		}
 	}
 	if err != nil {
 		return result{}, err
@@ -84,7 +88,7 @@ func (j *joining) agentIsLinked(ctx context.Context) (bool, error) {
 	}
 	text, err := j.Member.log(ctx, pod, 200)
 	if j.Token == nil && (err != nil || text == "") {
-		return true, nil // the log cannot be read: the condition has to do
+		return true, nil //nolint:nilerr // the log cannot be read: the condition has to do
 	}
 	if err != nil {
 		return false, j.Member.explain("read the agent's log", err)

@@ -17,6 +17,7 @@ has the token can join in the place of the cluster until then: send it on a priv
 
 The token is printed to standard output, and everything else to standard error.`
 
+//nolint:gosec // an example without a token
 const tokenExample = `  # On the hub
   kubectl rollcall token create prod-eu --ttl 15m > prod-eu.token
 

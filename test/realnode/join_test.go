@@ -217,7 +217,7 @@ func (a *administrator) checkCheck(t *testing.T) {
 	kube.Eventually(t, timeout, func() error {
 		out, err := a.run("kubectl rollcall check prod-eu --context prod-eu-admin --hub-context hub")
 		if err == nil || !strings.Contains(out, "✗ agent") || !strings.Contains(out, "✗ link") {
-			return fmt.Errorf("got %v, want that agent and link fail", err)
+			return fmt.Errorf("got %s, want that agent and link fail", fmt.Sprint(err))
 		}
 		return nil
 	})
