@@ -27,6 +27,8 @@ type Config struct {
 	Registry Registry
 	// Store keeps reports for the next process. The default is cache.NewMemory.
 	Store cache.Store
+	// Peers are the other masters that share the Store. If it is nil, this master is the only one.
+	Peers Peers
 	// Signer signs the token of each dial, and each SubscribeRequest and Renew. If it is nil, nothing is
 	// signed and dials have no token.
 	Signer *token.Signer
