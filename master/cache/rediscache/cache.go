@@ -1,13 +1,16 @@
 package rediscache
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
+	"crypto/rand"
 	_ "embed"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,6 +56,8 @@ type Config struct {
 	// OtherKeys are signing keys of other masters, whose entries are also accepted during a
 	// rotation of keys.
 	OtherKeys []ed25519.PrivateKey
+	// Holder identifies this process to the other masters, at most 64 bytes. If it is empty, a random one is used.
+	Holder string
 	// Log receives one line when Redis becomes unavailable, one when it is available again, and
 	// at most one per minute for each cause of refused entries and code of errors.
 	Log *slog.Logger
@@ -76,6 +81,10 @@ type Cache struct {
 	written          prometheus.Counter
 	rate             *rate.Limiter // of saves
 
+	holder, channel string
+	started         time.Time
+	sent            atomic.Uint64 // the counter of the last message
+
 	mu      sync.Mutex
 	writers map[string]*writer
 }
@@ -89,6 +98,9 @@ func New(c Config) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(c.Holder) > maxSenderLen {
+		return nil, fmt.Errorf("the holder has %d bytes, more than %d", len(c.Holder), maxSenderLen)
+	}
 	client, address, err := newClient(c.URL)
 	if err != nil {
 		return nil, err
@@ -99,10 +111,11 @@ func New(c Config) (*Cache, error) {
 		client: client, codec: wire.NewCodec(), keys: keys, budget: c.Budget, recorder: newErrorRecorder(c.Log), writers: map[string]*writer{}, rate: rate.NewLimiter(maxSaveRate, maxSaveRate),
 		save: redis.NewScript(saveSource), load: redis.NewScript(loadSource), term: redis.NewScript(termSource),
 		breaker: &circuitBreaker{log: c.Log, address: address, up: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rollcall_redis_up", Help: "Whether Redis is available (1) or not (0), as of the last call."})},
+		holder:  cmp.Or(c.Holder, rand.Text()), channel: channelName(client), started: time.Now(),
 		written: prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_redis_written_bytes_total", Help: "Bytes of records written to Redis."}),
 	}
 	if c.Metrics != nil {
-		for _, m := range []prometheus.Collector{r.breaker.up, r.written, r.recorder.refusals, r.recorder.errors} {
+		for _, m := range []prometheus.Collector{r.breaker.up, r.written, r.recorder.refusals, r.recorder.refusedMessages, r.recorder.errors} {
 			if err := c.Metrics.Register(m); err != nil {
 				return nil, errors.Join(fmt.Errorf("register metrics of redis: %w", err), client.Close())
 			}

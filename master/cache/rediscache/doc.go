@@ -42,6 +42,20 @@
 // keys of one cluster do not affect other clusters, and the limits of what is read. A master
 // with a signing key accepts nothing that was written without one.
 //
+// # Messages between masters
+//
+// Masters that share a Redis send each other messages through the channel rollcall:messages:N,
+// where N is the number of the database; see Cache.Send and Cache.Receive. In a Redis Cluster,
+// PUBLISH passes a message on to all nodes. The MAC of a message covers kind, sender, a counter
+// and the time since the sender started. Each counter of a sender is accepted once. A message that
+// arrives 10 s later than others of its sender is refused, so that a receiver that was stopped
+// does not handle what has arrived meanwhile. No wall clocks are compared. What a sender sent
+// before the receiver started can still be repeated to the receiver: a message that says that its
+// sender is alive therefore has to name the receiver.
+//
+// The payload has at most 64 KiB. The library reads a larger message before this package refuses
+// it; client-output-buffer-limit of Redis, by default 32 MB for subscribers, limits its size.
+//
 // # Times
 //
 // The age of an entry is computed from the remaining time to live of its head in Redis. It is

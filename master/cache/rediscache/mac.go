@@ -14,10 +14,11 @@ import (
 
 // The input of each MAC starts with macDomain and one of these kinds.
 const (
-	macDomain = "rollcall.dev/redis/v1"
-	kindHead  = "head"
-	kindBase  = "base"
-	kindLog   = "log"
+	macDomain   = "rollcall.dev/redis/v1"
+	kindHead    = "head"
+	kindBase    = "base"
+	kindLog     = "log"
+	kindMessage = "message"
 )
 
 const (

@@ -14,7 +14,7 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// cause is the reason why an entry in Redis is refused, and the label of a metric.
+// cause is the reason why an entry in Redis or a message of another master is refused, and the label of a metric.
 type cause string
 
 const (
@@ -22,17 +22,19 @@ const (
 	causeKey cause = "unknown_key"
 	// causeMAC means that a MAC is wrong.
 	causeMAC cause = "mac"
-	// causeTime means that the entry is too old, or from the future.
+	// causeTime means that the entry is too old, or from the future, or that the message is much delayed.
 	causeTime cause = "time"
 	// causeOlder means that this process has seen a newer entry that has not expired.
 	causeOlder cause = "older"
+	// causeReplayed means that the message was received before.
+	causeReplayed cause = "replayed"
 	// causeFormat means that the entry cannot be parsed.
 	causeFormat cause = "format"
 	// causeSize means that the entry is too large.
 	causeSize cause = "size"
 )
 
-// refusal is the error for an entry in Redis that is not accepted. It wraps cache.ErrMiss.
+// refusal is the error for an entry or message that is not accepted. It wraps cache.ErrMiss.
 type refusal struct {
 	cause cause
 	err   error
@@ -51,10 +53,10 @@ func (r *refusal) Unwrap() []error { return []error{cache.ErrMiss, r.err} }
 // logInterval is the minimum time between two log lines for one cause or one code of errors.
 const logInterval = time.Minute
 
-// errorRecorder counts and logs errors that concern the entry of one cluster.
+// errorRecorder counts and logs errors that concern the entry of one cluster, or one message.
 type errorRecorder struct {
-	log              *slog.Logger
-	refusals, errors *prometheus.CounterVec
+	log                               *slog.Logger
+	refusals, refusedMessages, errors *prometheus.CounterVec
 
 	mu   sync.Mutex
 	logs map[string]*rate.Sometimes
@@ -64,10 +66,17 @@ func newErrorRecorder(log *slog.Logger) *errorRecorder {
 	e := &errorRecorder{
 		log: log, logs: map[string]*rate.Sometimes{},
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rollcall_redis_refused_total", Help: "Entries in Redis that were refused, by cause: unknown_key, mac, time, older, format, size."}, []string{"cause"}),
-		errors:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rollcall_redis_reply_errors_total", Help: "Error replies of Redis to commands for one cluster, by code: WRONGTYPE, NOSCRIPT, OOM and others."}, []string{"code"}),
+		refusedMessages: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_redis_refused_messages_total",
+			Help: "Messages of other masters that were refused, by cause: unknown_key, mac, time, replayed, format, size.",
+		}, []string{"cause"}),
+		errors: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "rollcall_redis_reply_errors_total", Help: "Error replies of Redis to commands for one cluster, by code: WRONGTYPE, NOSCRIPT, OOM and others."}, []string{"code"}),
 	}
 	for _, c := range []cause{causeKey, causeMAC, causeTime, causeOlder, causeFormat, causeSize} {
 		e.refusals.WithLabelValues(string(c))
+	}
+	for _, c := range []cause{causeKey, causeMAC, causeTime, causeReplayed, causeFormat, causeSize} {
+		e.refusedMessages.WithLabelValues(string(c))
 	}
 	return e
 }
@@ -82,13 +91,43 @@ func (e *errorRecorder) record(cluster string, err error) {
 		})
 		return
 	}
-	if reply := asReplyError(err); reply != nil {
-		code := replyCode(reply)
-		e.errors.WithLabelValues(code).Inc()
+	if code, reply := e.countReply(err); reply != nil {
 		e.logSometimes("reply "+code, func() {
 			e.log.Warn("redis replied an error to a command for one cluster; other clusters are not affected", "cluster", cluster, "error", reply)
 		})
 	}
+}
+
+// recordReply counts and logs an error reply of Redis to a command for messages between masters.
+func (e *errorRecorder) recordReply(err error) {
+	if code, reply := e.countReply(err); reply != nil {
+		e.logSometimes("message reply "+code, func() {
+			e.log.Warn("redis replied an error to PUBLISH or SUBSCRIBE; this master sends or receives no messages of other masters", "error", reply)
+		})
+	}
+}
+
+// recordMessage counts and logs that a message was refused.
+func (e *errorRecorder) recordMessage(err error) {
+	var r *refusal
+	if !errors.As(err, &r) {
+		return
+	}
+	e.refusedMessages.WithLabelValues(string(r.cause)).Inc()
+	e.logSometimes("message "+string(r.cause), func() {
+		e.log.Warn("refused a message of another master in redis", "cause", string(r.cause), "error", err)
+	})
+}
+
+// countReply counts err if it is an error reply of Redis, and returns its code and the reply.
+func (e *errorRecorder) countReply(err error) (code string, reply error) {
+	reply = asReplyError(err)
+	if reply == nil {
+		return "", nil
+	}
+	code = replyCode(reply)
+	e.errors.WithLabelValues(code).Inc()
+	return code, reply
 }
 
 // logSometimes calls log unless it was called for the same key in the last logInterval.
