@@ -218,13 +218,13 @@ func TestOlderMasterGetsSupportedProtocols(t *testing.T) {
 	runBoundTest(t, nil, func(t *testing.T, h *harness, s signer) {
 		for _, req := range []*wire.SubscribeRequest{subscribeRequest("m1"), {SummaryOnly: true}} {
 			m := h.dialWith(s)
-			if m.Hello.ProtocolMin != 3 || m.Hello.ProtocolMax != 3 {
-				t.Errorf("got %+v, want a Hello with protocol 3", m.Hello)
+			if m.Hello.ProtocolMin != 3 || m.Hello.ProtocolMax != 4 {
+				t.Errorf("got %+v, want a Hello with the protocols 3 and 4", m.Hello)
 			}
 			req.Protocol = 2
 			m.send(req)
-			if u, ok := m.read().(*wire.Unsupported); !ok || u.ProtocolMin != 3 || u.ProtocolMax != 3 {
-				t.Errorf("got %+v, want Unsupported with protocol 3", u)
+			if u, ok := m.read().(*wire.Unsupported); !ok || u.ProtocolMin != 3 || u.ProtocolMax != 4 {
+				t.Errorf("got %+v, want Unsupported with the protocols 3 and 4", u)
 			}
 			_, _ = m.tryRead()
 		}

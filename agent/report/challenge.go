@@ -66,15 +66,18 @@ func (ch *challenge) nextNonce() []byte {
 
 // verifySubscribe verifies the signature of a SubscribeRequest.
 func (ch *challenge) verifySubscribe(req *wire.SubscribeRequest) error {
-	if req.SummaryOnly {
-		return ch.verify(token.DomainSummary, "", req.Signature)
+	switch {
+	case req.SummaryOnly:
+		return ch.verify(token.Statement{Domain: token.DomainSummary}, req.Signature)
+	case req.Owner:
+		return ch.verify(token.Statement{Domain: token.DomainOwner, Session: req.Session, Term: req.Term}, req.Signature)
 	}
-	return ch.verify(token.DomainSubscribe, req.Session, req.Signature)
+	return ch.verify(token.Statement{Domain: token.DomainSubscribe, Session: req.Session, Term: req.Term}, req.Signature)
 }
 
-// verify verifies one signature. The nonce cannot be used again, even if the signature is wrong. The error is an
+// verify verifies one signature of a statement, of which the caller sets what depends on the message. The nonce cannot be used again, even if the signature is wrong. The error is an
 // endError with a message for the administrator of the master.
-func (ch *challenge) verify(domain token.Domain, session string, signature []byte) error {
+func (ch *challenge) verify(s token.Statement, signature []byte) error {
 	if ch == nil {
 		return nil
 	}
@@ -83,9 +86,8 @@ func (ch *challenge) verify(domain token.Domain, session string, signature []byt
 	if signature == nil || nonce == nil {
 		return &endError{wire.EndUnauthorized, "the message has no signature: start the master with --signing-key-file"}
 	}
-	key, err := ch.verifier.VerifyStatement(token.Statement{
-		Domain: domain, Cluster: ch.cluster, MasterID: ch.masterID, Session: session, Nonce: nonce, Channel: ch.channel,
-	}, signature)
+	s.Cluster, s.MasterID, s.Nonce, s.Channel = ch.cluster, ch.masterID, nonce, ch.channel
+	key, err := ch.verifier.VerifyStatement(s, signature)
 	switch {
 	case err != nil && ch.channel == token.Unbound:
 		return &endError{wire.EndUnauthorized, err.Error() + ": start the agent with the public key of the master's --signing-key-file"}

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"time"
 
 	"rollcall.dev/rollcall/api/wire"
 )
 
-// connRegistry holds the open connections and the sessions on them. A master has at most one session.
+// connRegistry holds the open connections and the sessions on them. A master has at most one session, and at most one
+// session is an owner's.
 type connRegistry struct {
 	maxMasters int
 	// empty is closed when no connection is open after shutDown was called.
@@ -18,8 +20,12 @@ type connRegistry struct {
 	mu sync.Mutex
 	// conns maps each open connection to the ID of the master that has a session on it, or to "" if it has no
 	// session.
-	conns   map[*conn]string
-	closing bool
+	conns map[*conn]string
+	// owner is the connection with the session of the cluster's owner, or nil if there is none.
+	owner *conn
+	// lastTerm is the last term that was granted, or 0 if none was.
+	lastTerm uint64
+	closing  bool
 }
 
 // conn is the registry's handle of one connection.
@@ -36,6 +42,16 @@ func (c *conn) terminate(reason *endError) {
 	select {
 	case c.terminated <- reason:
 	default:
+	}
+}
+
+// terminatedBy returns the reason if another goroutine has ended the connection, or nil.
+func (c *conn) terminatedBy() error {
+	select {
+	case end := <-c.terminated:
+		return end
+	default:
+		return nil
 	}
 }
 
@@ -58,31 +74,58 @@ func (r *connRegistry) add() (*conn, error) {
 	return c, nil
 }
 
-// acquireSession gives a connection the session of a master, and ends the master's older session on another
-// connection. It returns an endError if maxMasters other masters have sessions.
-func (r *connRegistry) acquireSession(c *conn, masterID string, ch *challenge) error {
+// acquireSession gives a connection the session that a master requests, and returns its term. It ends the master's older
+// session on another connection, and if req is an owner's, the session of the owner before. It returns an endError if
+// maxMasters other masters have sessions.
+func (r *connRegistry) acquireSession(c *conn, req *wire.SubscribeRequest, ch *challenge, now time.Time) (term uint64, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var older *conn
 	others := map[string]bool{}
 	for other, id := range r.conns {
-		switch id {
-		case "":
-		case masterID:
+		switch {
+		case id == "":
+		case id == req.MasterID:
 			older = other
-		default:
+		case !req.Owner || other != r.owner:
 			others[id] = true
 		}
 	}
 	if len(others) >= r.maxMasters {
-		return &endError{wire.EndBusy, fmt.Sprintf("the agent reports to %d other masters, which is its limit", len(others))}
+		return 0, &endError{wire.EndBusy, fmt.Sprintf("the agent reports to %d other masters, which is its limit", len(others))}
 	}
 	if older != nil {
-		older.terminate(&endError{wire.EndSuperseded, "the same master opened a newer session"})
-		r.conns[older] = ""
+		r.supersede(older, "the same master opened a newer session")
 	}
-	r.conns[c], c.challenge = masterID, ch
-	return nil
+	if req.Owner {
+		if r.owner != nil {
+			r.supersede(r.owner, "another master owns the cluster now")
+		}
+		r.owner = c
+	}
+	r.conns[c], c.challenge = req.MasterID, ch
+	if req.Term == 0 {
+		return 0, nil
+	}
+	if req.Owner || r.lastTerm == 0 {
+		r.lastTerm = nextTerm(r.lastTerm, req.Term, now)
+	}
+	return r.lastTerm, nil
+}
+
+// supersede ends the session on a connection. The caller holds r.mu.
+func (r *connRegistry) supersede(c *conn, message string) {
+	c.terminate(&endError{wire.EndSuperseded, message})
+	r.conns[c] = ""
+	if r.owner == c {
+		r.owner = nil
+	}
+}
+
+// nextTerm returns the term after last that an owner is granted who requests a term. Package wire specifies it.
+func nextTerm(last, requested uint64, now time.Time) uint64 {
+	limit := max(now.Add(wire.MaxTermLead).UnixMilli(), 0)
+	return max(last+1, min(requested, uint64(limit)))
 }
 
 // endSessionsUnless ends the sessions whose key is not accepted.
@@ -101,6 +144,9 @@ func (r *connRegistry) remove(c *conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.conns, c)
+	if r.owner == c {
+		r.owner = nil
+	}
 	r.closeIfEmpty()
 }
 

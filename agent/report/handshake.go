@@ -15,6 +15,9 @@ func awaitSubscribe(ctx context.Context, p *peer, c *conn) (*wire.SubscribeReque
 	select {
 	case m := <-p.messages:
 		if req, ok := m.(*wire.SubscribeRequest); ok {
+			if req.Protocol < wire.ProtocolTerms {
+				req.Owner, req.Term = false, 0
+			}
 			return req, nil
 		}
 		return nil, protocolViolation("the first message is a %T, want a SubscribeRequest", m)
@@ -29,7 +32,7 @@ func awaitSubscribe(ctx context.Context, p *peer, c *conn) (*wire.SubscribeReque
 	}
 }
 
-// validateSubscribe checks the protocol version and the IDs of a request. If the master authenticated with a token,
+// validateSubscribe checks the protocol version, the IDs and the term of a request. If the master authenticated with a token,
 // the request must have the master ID for which the token was signed. A request for a summary has no IDs.
 func validateSubscribe(req *wire.SubscribeRequest, tokenMasterID string) error {
 	switch {
@@ -42,6 +45,8 @@ func validateSubscribe(req *wire.SubscribeRequest, tokenMasterID string) error {
 		return nil
 	case req.Session == "" || req.MasterID == "":
 		return protocolViolation("the SubscribeRequest has no session or no master ID")
+	case req.Owner && req.Term == 0:
+		return protocolViolation("the SubscribeRequest of an owner has no term")
 	case tokenMasterID != "" && req.MasterID != tokenMasterID:
 		return protocolViolation("the SubscribeRequest has a different master ID than the token")
 	}

@@ -24,6 +24,7 @@ func FuzzMasterMessages(f *testing.F) {
 	f.Add(opening, encode(&wire.Renew{Renewal: 1, Duration: time.Hour}))
 	f.Add(opening, encode(&wire.Stop{Message: "suspended"}))
 	f.Add(opening, opening)
+	f.Add(encode(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "h", Period: time.Second, Duration: time.Minute, Owner: true, Term: 1 << 63}), opening)
 	f.Add(encode(&wire.SubscribeRequest{Protocol: wire.ProtocolMax, Session: "s", MasterID: "h", SummaryOnly: true}), []byte{})
 	f.Add(encode(&wire.SubscribeRequest{Protocol: 9, Session: "s", MasterID: "h"}), []byte("garbage"))
 	f.Add([]byte{}, []byte{})

@@ -231,7 +231,7 @@ func (h *Handler) handleConn(ctx context.Context, p *peer, c *conn, ch *challeng
 	if err != nil {
 		return err
 	}
-	if err := h.conns.acquireSession(c, req.MasterID, ch); err != nil {
+	if granted.Term, err = h.conns.acquireSession(c, req, ch, time.Now()); err != nil {
 		return err
 	}
 	if !ch.keyAccepted() {
@@ -244,7 +244,7 @@ func (h *Handler) handleConn(ctx context.Context, p *peer, c *conn, ch *challeng
 // runSession runs a session, counts it in the metrics and logs its start and end.
 func (h *Handler) runSession(ctx context.Context, s *session) error {
 	log := h.cfg.Log.With("session", s.granted.Session)
-	log.Debug("session started", "period", s.granted.Period, "duration", s.granted.Duration)
+	log.Debug("session started", "period", s.granted.Period, "duration", s.granted.Duration, "owner", s.owner, "term", s.granted.Term)
 	h.metrics.started.Inc()
 	err := s.run(ctx)
 	h.metrics.ended.WithLabelValues(reasonLabel(err)).Inc()

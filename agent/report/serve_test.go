@@ -75,8 +75,8 @@ func TestInvalidTokenIsRefusedBeforeUpgrade(t *testing.T) {
 				if nonce := response.Header.Get(wire.NonceHeader); (nonce != "") != tc.nonce {
 					t.Errorf("got nonce %q, want one: %v", nonce, tc.nonce)
 				}
-				if protocols := response.Header.Get(wire.ProtocolHeader); protocols != "3-3" {
-					t.Errorf("got protocols %q, want 3-3", protocols)
+				if protocols := response.Header.Get(wire.ProtocolHeader); protocols != "3-4" {
+					t.Errorf("got protocols %q, want 3-4", protocols)
 				}
 				if date, err := http.ParseTime(response.Header.Get("Date")); tc.nonce && (err != nil || time.Since(date) > time.Second) {
 					t.Errorf("got Date %s, %v; want %s", date, err, time.Now())

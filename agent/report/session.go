@@ -19,6 +19,7 @@ type session struct {
 	subscribeUsage func() (release func())
 
 	granted    wire.SubscribeResponse
+	owner      bool
 	maxSession time.Duration
 
 	schedule  schedule
@@ -30,7 +31,7 @@ type session struct {
 func newSession(h *Handler, p *peer, c *conn, ch *challenge, req *wire.SubscribeRequest, granted wire.SubscribeResponse, start time.Time) *session {
 	return &session{
 		peer: p, conn: c, challenge: ch, store: h.cfg.Store, subscribeUsage: h.cfg.SubscribeUsage,
-		granted: granted, maxSession: h.cfg.MaxSession,
+		granted: granted, owner: req.Owner, maxSession: h.cfg.MaxSession,
 		flusher: newFlusher(p, h.frames, h.cfg.OnSnapshotSent, start, req.Base, h.cfg.Store.Current()),
 	}
 }
@@ -54,6 +55,9 @@ func (s *session) run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		if end := s.conn.terminatedBy(); end != nil {
+			return end
+		}
 		if err := s.runDue(ctx); err != nil {
 			return err
 		}
@@ -63,6 +67,9 @@ func (s *session) run(ctx context.Context) error {
 		case <-versions.C:
 			s.schedule.changed = s.flusher.seq != s.store.Current().State.Seq
 		case m := <-s.peer.messages:
+			if end := s.conn.terminatedBy(); end != nil {
+				return end // a superseded owner cannot renew
+			}
 			if err := s.handleMessage(ctx, m); err != nil {
 				return err
 			}
@@ -115,7 +122,7 @@ func (s *session) handleMessage(ctx context.Context, m wire.MasterMessage) error
 // renew verifies a Renew, which the key that opened the session must have signed, and grants the session another
 // duration from now.
 func (s *session) renew(ctx context.Context, m *wire.Renew) error {
-	if err := s.challenge.verify(token.DomainRenew, s.granted.Session, m.Signature); err != nil {
+	if err := s.challenge.verify(token.Statement{Domain: token.DomainRenew, Session: s.granted.Session}, m.Signature); err != nil {
 		return err
 	}
 	duration, err := grantDuration(m.Duration, s.granted.Period, s.maxSession)
@@ -123,7 +130,7 @@ func (s *session) renew(ctx context.Context, m *wire.Renew) error {
 		return err
 	}
 	s.granted.Duration, s.granted.Renewal = duration, m.Renewal
-	s.granted.Nonce, s.granted.Identity = s.challenge.nextNonce(), nil
+	s.granted.Nonce, s.granted.Identity, s.granted.Term = s.challenge.nextNonce(), nil, 0
 	s.schedule.expires = time.Now().Add(duration)
 	return s.peer.send(ctx, &s.granted)
 }

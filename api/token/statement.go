@@ -16,6 +16,8 @@ type Domain string
 const (
 	// DomainSubscribe is for a SubscribeRequest that opens a session.
 	DomainSubscribe Domain = "rollcall report v1"
+	// DomainOwner is for a SubscribeRequest that opens the session of the cluster's owner.
+	DomainOwner Domain = "rollcall owner v1"
 	// DomainSummary is for a SubscribeRequest that requests one summary. It has no session.
 	DomainSummary Domain = "rollcall summary v1"
 	// DomainRenew is for a Renew.
@@ -89,13 +91,18 @@ type Statement struct {
 	// Nonce was chosen by the agent for this connection and is valid once.
 	Nonce   []byte
 	Channel Channel
+	// Term is the requested term, 0 for none.
+	Term uint64
 }
 
 // encode returns the signed bytes: each field in order, preceded by its length in four bytes, big
-// endian. Different Statements have different encodings, and no encoding is the signing input of a
+// endian. The term has eight bytes, big endian, and is left out if it is zero. Different Statements have different encodings, and no encoding is the signing input of a
 // JWT, which starts with a letter.
 func (s Statement) encode() []byte {
 	fields := []string{string(s.Domain), s.Cluster, s.MasterID, s.Session, string(s.Nonce), string(s.Channel)}
+	if s.Term != 0 {
+		fields = append(fields, string(binary.BigEndian.AppendUint64(nil, s.Term)))
+	}
 	var encoded []byte
 	for _, field := range fields {
 		encoded = binary.BigEndian.AppendUint32(encoded, uint32(len(field))) //nolint:gosec // the fields of messages are shorter than 4 GiB

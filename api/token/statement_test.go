@@ -33,6 +33,8 @@ func TestSignatureIsValidForItsStatementOnly(t *testing.T) {
 		"a summary":                     func(s *Statement) { s.Domain = DomainSummary },
 		"a renewal":                     func(s *Statement) { s.Domain = DomainRenew },
 		"another cluster":               func(s *Statement) { s.Cluster = "prod-us" },
+		"an owner":                      func(s *Statement) { s.Domain = DomainOwner },
+		"a term":                        func(s *Statement) { s.Term = 1 },
 		"another master ID":             func(s *Statement) { s.MasterID = "m2" },
 		"another session":               func(s *Statement) { s.Session = "s2" },
 		"another nonce":                 func(s *Statement) { s.Nonce = bytes.Repeat([]byte{8}, NonceSize) },
@@ -91,13 +93,13 @@ func TestSetKeys(t *testing.T) {
 
 // FuzzStatement checks that two Statements have the same encoding only if they are equal.
 func FuzzStatement(f *testing.F) {
-	f.Add("prod-eu", "m1", "s1", []byte("n"), "prod-e", "um1", "s1", []byte("n"))
-	f.Add("", "", "", []byte{}, "", "", "", []byte{0})
-	f.Add("a", "\x00\x00\x00\x01b", "", []byte{}, "a", "b", "", []byte{})
-	f.Fuzz(func(t *testing.T, cluster, masterID, session string, nonce []byte, cluster2, holder2, session2 string, nonce2 []byte) {
-		a := Statement{Domain: DomainSubscribe, Cluster: cluster, MasterID: masterID, Session: session, Nonce: nonce, Channel: Unbound}
-		b := Statement{Domain: DomainSubscribe, Cluster: cluster2, MasterID: holder2, Session: session2, Nonce: nonce2, Channel: Unbound}
-		same := cluster == cluster2 && masterID == holder2 && session == session2 && bytes.Equal(nonce, nonce2)
+	f.Add("prod-eu", "m1", "s1", []byte("n"), uint64(0), "prod-e", "um1", "s1", []byte("n"), uint64(1))
+	f.Add("", "", "", []byte{}, uint64(1), "", "", "", []byte{0}, uint64(1))
+	f.Add("a", "\x00\x00\x00\x01b", "", []byte{}, uint64(0), "a", "b", "", []byte{}, uint64(0))
+	f.Fuzz(func(t *testing.T, cluster, masterID, session string, nonce []byte, term uint64, cluster2, holder2, session2 string, nonce2 []byte, term2 uint64) {
+		a := Statement{Domain: DomainSubscribe, Cluster: cluster, MasterID: masterID, Session: session, Nonce: nonce, Channel: Unbound, Term: term}
+		b := Statement{Domain: DomainSubscribe, Cluster: cluster2, MasterID: holder2, Session: session2, Nonce: nonce2, Channel: Unbound, Term: term2}
+		same := cluster == cluster2 && masterID == holder2 && session == session2 && bytes.Equal(nonce, nonce2) && term == term2
 		if bytes.Equal(a.encode(), b.encode()) != same {
 			t.Errorf("%+v and %+v: one encoding, want %v", a, b, same)
 		}

@@ -129,7 +129,7 @@ func subscribeResponseFromPB(pb *wirepb.SubscribeResponse) (*SubscribeResponse, 
 	}
 	return &SubscribeResponse{
 		Session: state.TruncateText(pb.Session, maxText), Period: duration(pb.PeriodMs), Duration: duration(pb.DurationMs), Renewal: pb.Renewal,
-		Nonce: nonce, Identity: identityFromPB(pb.Identity),
+		Nonce: nonce, Identity: identityFromPB(pb.Identity), Term: pb.Term,
 	}, nil
 }
 
@@ -171,6 +171,7 @@ func subscribeRequestFromPB(pb *wirepb.SubscribeRequest) (*SubscribeRequest, err
 	m := &SubscribeRequest{
 		Protocol: pb.Protocol, Session: state.TruncateText(pb.Session, maxText), MasterID: state.TruncateText(pb.MasterId, maxText),
 		Period: duration(pb.PeriodMs), Duration: duration(pb.DurationMs), SummaryOnly: pb.SummaryOnly, ProblemsHash: pb.ProblemsHash, ResourcesHash: pb.ResourcesHash, Ignore: ignoreFromPB(pb.Ignore), Signature: signature,
+		Owner: pb.Owner, Term: pb.Term,
 	}
 	if pb.Base != nil {
 		m.Base = &Base{Epoch: pb.Base.Epoch, Seq: pb.Base.Seq, Usage: pb.Base.Usage}

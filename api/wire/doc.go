@@ -62,7 +62,11 @@
 // Within one protocol, fields and columns are only added. A peer skips fields that it does not
 // know, and reads an unknown enum value as zero.
 //
-// This is protocol 3. Protocol 2 had no signatures: its Hello named the cluster to everyone
+// This is protocol 4. Protocol 3 had no terms and owners: SubscribeRequest had no owner and no term,
+// and SubscribeResponse no term. An agent treats the request of a master that speaks 3 as a guest's
+// without a term. A master chooses the term itself if the agent speaks 3.
+//
+// Protocol 2 had no signatures: its Hello named the cluster to everyone
 // with a token, and its tokens had an issue time. Mixed versions behave as follows:
 //
 //   - A master that speaks 2 or less passes the upgrade, as its token is sufficient. It finds
@@ -88,6 +92,9 @@
 //     (RFC 8446, 7.5) with the label "EXPORTER-rollcall-channel-v1" and no context. Both ends
 //     of a connection derive the same bytes, and a relay between two connections cannot. A
 //     CONNECT proxy does not change them.
+//   - The term is that of SubscribeRequest. It is signed only if it is not zero, so statements
+//     without a term are those of protocol 3. An owner signs with another purpose than a guest, so
+//     nobody can change owner or term of a signed request.
 //   - The master's ID is the one in the dial's token. A SubscribeRequest for a summary does
 //     not repeat it, and its session is empty.
 //
@@ -120,6 +127,37 @@
 // cluster yet, Busy if it has as many sessions as it allows, Error if no tick fits between a
 // period and the session's end. A SubscribeRequest of a master that already has a session ends
 // the older session as superseded.
+//
+// # Owner, guest, term
+//
+// Several masters may report a cluster. One of them is the cluster's owner: it writes the reports to
+// the cache that the masters share, and the cluster's status. Any other master is a guest: it reads
+// reports for its own clients and writes nothing. The masters decide who the owner is. The agent is
+// the one point that every owner passes, so it orders them: by terms.
+//
+// SubscribeRequest has owner, and a term: the lowest one that the master accepts. A master requests
+// the largest of the last term that it has seen plus one, the last term in the shared cache plus one,
+// and its Unix time in milliseconds. So terms grow if the cache lost them, and if the agent has
+// restarted. A request without owner is a guest's.
+//
+//   - An owner is granted max(last + 1, min(requested, limit)): last is the last term that this
+//     agent process has granted, 0 at its start, and limit is the agent's Unix time in milliseconds
+//     plus MaxTermLead. The agent ends the session of the owner before as superseded, also if it is
+//     of another master or has requested a higher term. It accepts no Renew of it from then on.
+//   - A guest is granted last, so it reports under the owner's term. If last is 0, a guest is granted
+//     what an owner would be, and that is then last. A guest ends no session, and no owner ends the
+//     session of a guest.
+//
+// The limit keeps a master with a wrong clock, or a hostile one, from using up the terms: however high
+// its requests are, the agent's terms stay within MaxTermLead of the agent's clock, plus one for each
+// grant. A request above the limit is not refused, since the agent's clock may be wrong too. Instead
+// the master uses the term that it has requested, as with an agent of protocol 3, if the granted term
+// is lower than its request, or more than twice MaxTermLead ahead of its own clock. Masters whose
+// clocks are within MaxTermLead of the agent's never need this.
+//
+// A master whose session is ended as superseded is not the owner anymore, and this is no failure. It
+// neither publishes nor stores what it receives afterwards. If it still believes to be the owner, it
+// waits before it requests the next term: some seconds, and longer each time.
 //
 // # Summary
 //

@@ -33,7 +33,7 @@ func (m *Hello) toAgentPB() (*wirepb.AgentMessage, error) {
 func (m *SubscribeResponse) toAgentPB() (*wirepb.AgentMessage, error) {
 	return &wirepb.AgentMessage{Message: &wirepb.AgentMessage_SubscribeResponse{SubscribeResponse: &wirepb.SubscribeResponse{
 		Session: m.Session, PeriodMs: millis(m.Period), DurationMs: millis(m.Duration), Renewal: m.Renewal,
-		Nonce: m.Nonce, Identity: identityToPB(m.Identity),
+		Nonce: m.Nonce, Identity: identityToPB(m.Identity), Term: m.Term,
 	}}}, nil
 }
 
@@ -86,7 +86,7 @@ func (m *SubscribeRequest) toMasterPB() *wirepb.MasterMessage {
 	pb := &wirepb.SubscribeRequest{
 		Session: m.Session, MasterId: m.MasterID, PeriodMs: millis(m.Period), DurationMs: millis(m.Duration),
 		SummaryOnly: m.SummaryOnly, Protocol: m.Protocol, ProblemsHash: m.ProblemsHash, ResourcesHash: m.ResourcesHash, Ignore: ignoreToPB(m.Ignore),
-		Signature: m.Signature,
+		Signature: m.Signature, Owner: m.Owner, Term: m.Term,
 	}
 	if m.Base != nil {
 		pb.Base = &wirepb.Base{Epoch: m.Base.Epoch, Seq: m.Base.Seq, Usage: m.Base.Usage}

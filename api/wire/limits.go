@@ -22,13 +22,15 @@ const (
 	// nonce for a second token to claim (package token).
 	NonceHeader = "Rollcall-Nonce"
 	// ProtocolHeader is set in every response that refuses a token. Its value is the agent's range
-	// of protocols, such as "3-3". Agents before protocol 3 do not set it.
+	// of protocols, such as "3-4". Agents before protocol 3 do not set it.
 	ProtocolHeader = "Rollcall-Protocol"
 	// Realm is the realm in the WWW-Authenticate header of every response that refuses a token, in
 	// all protocols.
 	Realm = "rollcall"
 	// ProtocolMin and ProtocolMax are the range of protocols that this code speaks.
-	ProtocolMin, ProtocolMax = 3, 3
+	ProtocolMin, ProtocolMax = 3, 4
+	// ProtocolTerms is the first protocol with terms and owners.
+	ProtocolTerms = 4
 )
 
 // Websocket close codes, from the range for private use.
@@ -55,6 +57,9 @@ const (
 	// minNonce and maxNonce limit the size of a nonce; signatureSize is the size of a signature.
 	// All are in bytes.
 	minNonce, maxNonce, signatureSize = 16, 64, 64
+	// MaxTermLead is how far a granted term may be ahead of the agent's clock, unless the term
+	// before it is.
+	MaxTermLead = 24 * time.Hour
 	// MaxIgnore is the largest number of Ignore rules in a SubscribeRequest.
 	MaxIgnore = 32
 	// MaxUnackedBytes is the amount of unacknowledged frames above which an agent starts no flush.

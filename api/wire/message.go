@@ -54,6 +54,9 @@ type SubscribeResponse struct {
 	Nonce []byte
 	// Identity is set in the answer to a SubscribeRequest and nil in the answer to a Renew.
 	Identity *Identity
+	// Term is the granted term: the session's own if it is an owner's, or that of the last owner.
+	// It is 0 in the answer to a Renew and to a request without a term.
+	Term uint64
 }
 
 // Snapshot is one chunk of a whole state. The chunks of a snapshot are sent in order, with nothing
@@ -172,7 +175,7 @@ const (
 	EndStopped
 	// EndShuttingDown: the agent is shutting down.
 	EndShuttingDown
-	// EndSuperseded: the same master opened a newer session.
+	// EndSuperseded: the same master opened a newer session, or another master became the owner.
 	EndSuperseded
 	// EndBusy: the agent has as many sessions as it allows.
 	EndBusy
@@ -228,6 +231,10 @@ type SubscribeRequest struct {
 	Base *Base
 	// Signature signs a token.Statement with Hello's nonce; nil if Hello has no nonce.
 	Signature []byte
+	// Owner says that the master owns the cluster: its session ends that of the owner before.
+	Owner bool
+	// Term is the lowest term that the master accepts, 0 before ProtocolTerms.
+	Term uint64
 }
 
 // Base identifies a state that a receiver holds. Usage is the number of its usage reading, 0 for

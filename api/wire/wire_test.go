@@ -277,7 +277,7 @@ func TestSmallMessagesRoundTrip(t *testing.T) {
 		&Hello{ProtocolMin: 1, ProtocolMax: 2, Epoch: 1 << 63, Nonce: make([]byte, 16), Unbound: true},
 		&Hello{ProtocolMin: 3, ProtocolMax: 3, Epoch: 1},
 		&SubscribeResponse{Session: "s", Period: 5 * time.Second, Duration: 30 * time.Minute, Renewal: 3, Nonce: make([]byte, 64)},
-		&SubscribeResponse{Session: "s", Identity: &Identity{AgentVersion: "v1", ClusterName: "c", ClusterUID: "u", KubernetesVersion: "v1.36"}},
+		&SubscribeResponse{Session: "s", Term: 1 << 60, Identity: &Identity{AgentVersion: "v1", ClusterName: "c", ClusterUID: "u", KubernetesVersion: "v1.36"}},
 		&SubscribeResponse{Session: "s", Identity: &Identity{ClusterUID: "0b6f4c5e-6f0e-4a38-9a53-5f1a3d9c7f11"}},
 		&SubscribeResponse{Session: "s", Identity: &Identity{ClusterUID: "0B6F4C5E-6f0e-4a38-9a53-5f1a3d9c7f11"}},
 		&Status{Section: state.SectionUsage, Age: -1, Error: state.SectionError{Reason: "Unavailable", Message: "m"}},
@@ -293,6 +293,7 @@ func TestSmallMessagesRoundTrip(t *testing.T) {
 	}
 	for _, m := range []MasterMessage{
 		&SubscribeRequest{Protocol: 1, Session: "s", MasterID: "h", Period: time.Second, Duration: time.Minute, Base: &Base{Epoch: 1 << 63, Seq: 4}, Signature: make([]byte, 64)},
+		&SubscribeRequest{Protocol: 4, Session: "s", MasterID: "h", Owner: true, Term: 1 << 60},
 		&SubscribeRequest{SummaryOnly: true, ProblemsHash: 1 << 60, ResourcesHash: 1 << 61},
 		&Ack{Seq: 7},
 		&Renew{Renewal: 2, Duration: time.Minute},

@@ -53,7 +53,7 @@ var badAgents = map[string]badAgent{
 	},
 	"a newer protocol": {
 		setup:  func(a *fakeAgent) { a.hello.ProtocolMin, a.hello.ProtocolMax = 8, 9 },
-		reason: dial.ProtocolUnsupported, texts: []string{"8 to 9", "3 to 3"},
+		reason: dial.ProtocolUnsupported, texts: []string{"8 to 9", "3 to 4"},
 	},
 	"a protocol that the agent refuses later": {
 		setup: func(a *fakeAgent) {

@@ -137,7 +137,7 @@ func verifyTokens(a *fakeAgent, verifier *token.Verifier, skew *time.Duration, t
 				w.Header().Set(wire.NonceHeader, verifier.Nonce(now))
 			}
 			w.Header().Set("WWW-Authenticate", `Bearer realm="rollcall"`)
-			w.Header().Set(wire.ProtocolHeader, "3-3")
+			w.Header().Set(wire.ProtocolHeader, "3-4")
 			w.WriteHeader(http.StatusUnauthorized)
 			return false
 		}

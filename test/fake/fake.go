@@ -167,7 +167,11 @@ func (m *Master) Statement(cluster, masterID, session string) token.Statement {
 func (m *Master) Subscribe(ctx context.Context, signer *token.Signer, cluster string, request *wire.SubscribeRequest) error {
 	request.Protocol = wire.ProtocolMax
 	if signer != nil {
-		request.Signature = signer.SignStatement(m.Statement(cluster, request.MasterID, request.Session))
+		statement := m.Statement(cluster, request.MasterID, request.Session)
+		if statement.Term = request.Term; request.Owner {
+			statement.Domain = token.DomainOwner
+		}
+		request.Signature = signer.SignStatement(statement)
 	}
 	return m.Send(ctx, request)
 }

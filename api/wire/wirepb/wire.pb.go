@@ -785,7 +785,9 @@ type SubscribeResponse struct {
 	// nonce is to be signed with the next Renew. It is absent if the agent checks no signatures.
 	Nonce []byte `protobuf:"bytes,5,opt,name=nonce,proto3" json:"nonce,omitempty"`
 	// identity is set in the response to a SubscribeRequest.
-	Identity      *Identity `protobuf:"bytes,6,opt,name=identity,proto3" json:"identity,omitempty"`
+	Identity *Identity `protobuf:"bytes,6,opt,name=identity,proto3" json:"identity,omitempty"`
+	// term is set in the response to a SubscribeRequest with a term.
+	Term          uint64 `protobuf:"varint,7,opt,name=term,proto3" json:"term,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -860,6 +862,13 @@ func (x *SubscribeResponse) GetIdentity() *Identity {
 		return x.Identity
 	}
 	return nil
+}
+
+func (x *SubscribeResponse) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
 }
 
 type Snapshot struct {
@@ -1410,7 +1419,11 @@ type SubscribeRequest struct {
 	// ignore lists the problems that the master mutes. The agent applies it to a Summary.
 	Ignore []*Ignore `protobuf:"bytes,10,rep,name=ignore,proto3" json:"ignore,omitempty"`
 	// signature covers the nonce in Hello. It is absent if Hello has no nonce.
-	Signature     []byte `protobuf:"bytes,11,opt,name=signature,proto3" json:"signature,omitempty"`
+	Signature []byte `protobuf:"bytes,11,opt,name=signature,proto3" json:"signature,omitempty"`
+	// owner is set by the master that owns the cluster.
+	Owner bool `protobuf:"varint,12,opt,name=owner,proto3" json:"owner,omitempty"`
+	// term is the term that the master requests.
+	Term          uint64 `protobuf:"varint,13,opt,name=term,proto3" json:"term,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1520,6 +1533,20 @@ func (x *SubscribeRequest) GetSignature() []byte {
 		return x.Signature
 	}
 	return nil
+}
+
+func (x *SubscribeRequest) GetOwner() bool {
+	if x != nil {
+		return x.Owner
+	}
+	return false
+}
+
+func (x *SubscribeRequest) GetTerm() uint64 {
+	if x != nil {
+		return x.Term
+	}
+	return 0
 }
 
 type Base struct {
@@ -3054,7 +3081,7 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\vcluster_uid\x18\x03 \x01(\tR\n" +
 	"clusterUid\x12-\n" +
 	"\x12kubernetes_version\x18\x04 \x01(\tR\x11kubernetesVersion\x12!\n" +
-	"\fcluster_uuid\x18\x05 \x01(\fR\vclusterUuid\"\xce\x01\n" +
+	"\fcluster_uuid\x18\x05 \x01(\fR\vclusterUuid\"\xe2\x01\n" +
 	"\x11SubscribeResponse\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x1b\n" +
 	"\tperiod_ms\x18\x02 \x01(\rR\bperiodMs\x12\x1f\n" +
@@ -3062,7 +3089,8 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"durationMs\x12\x18\n" +
 	"\arenewal\x18\x04 \x01(\rR\arenewal\x12\x14\n" +
 	"\x05nonce\x18\x05 \x01(\fR\x05nonce\x121\n" +
-	"\bidentity\x18\x06 \x01(\v2\x15.rollcall.v1.IdentityR\bidentity\"\x86\x01\n" +
+	"\bidentity\x18\x06 \x01(\v2\x15.rollcall.v1.IdentityR\bidentity\x12\x12\n" +
+	"\x04term\x18\a \x01(\x04R\x04term\"\x86\x01\n" +
 	"\bSnapshot\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x14\n" +
 	"\x05chunk\x18\x02 \x01(\rR\x05chunk\x12\x12\n" +
@@ -3105,7 +3133,7 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\vUnsupported\x12!\n" +
 	"\fprotocol_min\x18\x01 \x01(\rR\vprotocolMin\x12!\n" +
 	"\fprotocol_max\x18\x02 \x01(\rR\vprotocolMax\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage\"\x84\x03\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"\xae\x03\n" +
 	"\x10SubscribeRequest\x12\x18\n" +
 	"\asession\x18\x01 \x01(\tR\asession\x12\x1b\n" +
 	"\tmaster_id\x18\x02 \x01(\tR\bmasterId\x12\x1b\n" +
@@ -3119,7 +3147,9 @@ const file_wirepb_wire_proto_rawDesc = "" +
 	"\x0eresources_hash\x18\t \x01(\x06R\rresourcesHash\x12+\n" +
 	"\x06ignore\x18\n" +
 	" \x03(\v2\x13.rollcall.v1.IgnoreR\x06ignore\x12\x1c\n" +
-	"\tsignature\x18\v \x01(\fR\tsignature\"D\n" +
+	"\tsignature\x18\v \x01(\fR\tsignature\x12\x14\n" +
+	"\x05owner\x18\f \x01(\bR\x05owner\x12\x12\n" +
+	"\x04term\x18\r \x01(\x04R\x04term\"D\n" +
 	"\x04Base\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x06R\x05epoch\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x14\n" +
