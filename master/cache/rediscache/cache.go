@@ -81,15 +81,16 @@ type Cache struct {
 	written          prometheus.Counter
 	rate             *rate.Limiter // of saves
 
-	holder, channel string
-	started         time.Time
-	sent            atomic.Uint64 // the counter of the last message
+	holder         string
+	channel, saves string // names of channels
+	started        time.Time
+	sent           atomic.Uint64 // the counter of the last message
 
 	mu      sync.Mutex
 	writers map[string]*writer
 }
 
-var _ cache.Store = (*Cache)(nil)
+var _ cache.Feed = (*Cache)(nil)
 
 // New returns a Cache. It does not connect to Redis, and so does not fail while Redis is
 // unavailable; see Probe. Its errors contain no password and no key.
@@ -111,7 +112,7 @@ func New(c Config) (*Cache, error) {
 		client: client, codec: wire.NewCodec(), keys: keys, budget: c.Budget, recorder: newErrorRecorder(c.Log), writers: map[string]*writer{}, rate: rate.NewLimiter(maxSaveRate, maxSaveRate),
 		save: redis.NewScript(saveSource), load: redis.NewScript(loadSource), term: redis.NewScript(termSource),
 		breaker: &circuitBreaker{log: c.Log, address: address, up: prometheus.NewGauge(prometheus.GaugeOpts{Name: "rollcall_redis_up", Help: "Whether Redis is available (1) or not (0), as of the last call."})},
-		holder:  cmp.Or(c.Holder, rand.Text()), channel: channelName(client), started: time.Now(),
+		holder:  cmp.Or(c.Holder, rand.Text()), channel: channelName(client, messageChannel), saves: channelName(client, saveChannel), started: time.Now(),
 		written: prometheus.NewCounter(prometheus.CounterOpts{Name: "rollcall_redis_written_bytes_total", Help: "Bytes of records written to Redis."}),
 	}
 	if c.Metrics != nil {

@@ -15,21 +15,21 @@ const (
 	// idleTimeout is how long Receive waits for a message before it checks the connection by a ping. Without a reply for
 	// as long again, it connects again.
 	idleTimeout = 3 * time.Second
-	// channelPrefix is the name of the channel of the messages between masters, followed by the number of the database:
-	// databases share all channels of a server.
-	channelPrefix = "rollcall:messages:"
+	// messageChannel and saveChannel are the names of the channels of messages between masters and of announced saves,
+	// followed by the number of the database: databases share all channels of a server.
+	messageChannel, saveChannel = "rollcall:messages:", "rollcall:saves:"
 )
 
 // reconnectBackoff is the delay between attempts to subscribe.
 var reconnectBackoff = backoff.Backoff{Min: 100 * time.Millisecond, Max: 2 * time.Second, Jitter: 0.5}
 
-// channelName returns the name of the channel for a client.
-func channelName(client redis.UniversalClient) string {
+// channelName returns the name of a channel for a client.
+func channelName(client redis.UniversalClient, prefix string) string {
 	db := 0
 	if single, ok := client.(*redis.Client); ok {
 		db = single.Options().DB
 	}
-	return fmt.Sprintf("%s%d", channelPrefix, db)
+	return fmt.Sprintf("%s%d", prefix, db)
 }
 
 // nextMessage returns a signed message with the next counter of this master.
@@ -66,9 +66,15 @@ func (r *Cache) Receive(ctx context.Context, handle func(sender string, kind byt
 			handle(m.sender, m.kind, m.payload)
 		}
 	}
+	return r.listen(ctx, r.channel, accept, connected)
+}
+
+// listen calls accept for each message on a channel, and connected after each connection, until ctx ends, and then
+// returns nil.
+func (r *Cache) listen(ctx context.Context, channel string, accept func([]byte), connected func()) error {
 	failures := 0
 	for {
-		err := r.subscribe(ctx, accept, func() { failures = 0; connected() })
+		err := r.subscribe(ctx, channel, accept, func() { failures = 0; connected() })
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -84,12 +90,12 @@ func (r *Cache) Receive(ctx context.Context, handle func(sender string, kind byt
 }
 
 // subscribe receives messages on one connection until it fails or ctx ends.
-func (r *Cache) subscribe(ctx context.Context, accept func([]byte), connected func()) error {
+func (r *Cache) subscribe(ctx context.Context, channel string, accept func([]byte), connected func()) error {
 	subscription := r.client.Subscribe(ctx)
 	defer subscription.Close()
 	// The library does not end a read when the context ends.
 	defer context.AfterFunc(ctx, func() { _ = subscription.Close() })()
-	if err := subscription.Subscribe(ctx, r.channel); err != nil {
+	if err := subscription.Subscribe(ctx, channel); err != nil {
 		return err
 	}
 	for pinged := false; ; {

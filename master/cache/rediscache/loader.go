@@ -132,7 +132,7 @@ func (r *Cache) apply(cluster string, reply loadReply, now time.Time, ttl time.D
 		return nil, err
 	}
 	p.report.Cluster = cluster
-	err = r.decode(l, records, p, reply.head["bookmark"])
+	err = r.decode(l, r.newReceiver(cluster, p.version.Epoch, nil, 0), records, p, reply.head["bookmark"])
 	switch {
 	case errors.Is(err, wire.ErrBudget):
 		return nil, err // memory may become available
@@ -175,12 +175,18 @@ func (l *loaded) verify(cluster string, reply loadReply, p parsedHead) (frames [
 	return frames, nil
 }
 
-// decode applies verified records and the bookmark of the head, and sets the State of the report.
-func (r *Cache) decode(l *loaded, records [][]byte, p parsedHead, bookmark string) error {
-	receiver := wire.NewReceiver(p.version.Epoch, nil)
+// newReceiver returns a Receiver that continues from held, a State of the given size or nil, within the cluster's budget.
+func (r *Cache) newReceiver(cluster string, epoch uint64, held *wire.LazyState, size int64) *wire.Receiver {
+	receiver := wire.NewReceiver(epoch, held)
 	if r.budget != nil {
-		receiver.SetBudget(r.budget(l.report.Cluster), 0)
+		receiver.SetBudget(r.budget(cluster), size)
 	}
+	return receiver
+}
+
+// decode applies the frames of verified records and the bookmark of the head, and sets the State of the report and its
+// hash.
+func (r *Cache) decode(l *loaded, receiver *wire.Receiver, records [][]byte, p parsedHead, bookmark string) error {
 	var snapshot [][]byte
 	changed := false // objects after the snapshot
 	var s *wire.LazyState
@@ -209,7 +215,7 @@ func (r *Cache) decode(l *loaded, records [][]byte, p parsedHead, bookmark strin
 	if s == nil || s.Seq != p.version.Seq {
 		return errors.New("decode the bookmark: it is missing, or has another seq than the head")
 	}
-	if !changed {
+	if len(snapshot) > 0 && !changed {
 		// Keep the encoded frames and decode the objects when they are read. A master that starts
 		// loads all clusters, and many of them may have no demand.
 		s = receiver.CompactAs(r.codec, snapshot)

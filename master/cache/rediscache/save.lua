@@ -5,11 +5,15 @@
 --   5 ms until Redis removes it
 --   6 the time of expiry in Unix ms by the writer's clock
 --   7 a head to replace whatever its version, as 'mac:' and its MAC; '' if none
---   8… the fields of the head, each as name and value
+--   8 the channel of saves   9 the cluster   10 the ID of this master
+--   11 and 12 the MAC and the record to announce instead of 3 and 4, '' if there are none
+--   13… the fields of the head, each as name and value
 -- Returns 'saved'; or 'base' if a base is needed; or 'older', with the remaining time
 -- to live of the head in ms and its fields, if a newer version is stored.
+-- Announces what was saved on the channel: see save_message.go.
 -- A key of the wrong type is replaced. The first command that writes is one that Redis rejects
 -- when its memory is full, so that nothing is changed then.
+local MAX_ANNOUNCED = 16384 -- bytes of a record
 local head, base, log = KEYS[1], KEYS[2], KEYS[3]
 local term, seq, chain, record = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
 
@@ -31,7 +35,7 @@ if stored[2] and left > number(6) and 'mac:' .. (stored[1] or '') ~= ARGV[7] the
   local same = t == term and s == seq
   if t > term or (t == term and s > seq) or (same and number(4) + number(5) >= tonumber(ARGV[6])) then
     local names = {}
-    for i = 8, #ARGV, 2 do
+    for i = 13, #ARGV, 2 do
       names[#names + 1] = ARGV[i]
     end
     return {'older', left, redis.call('HMGET', head, unpack(names))}
@@ -52,8 +56,21 @@ else
   end
 end
 
-redis.call('HSET', head, unpack(ARGV, 8))
+redis.call('HSET', head, unpack(ARGV, 13))
 for _, key in ipairs(KEYS) do
   redis.call('PEXPIRE', key, tonumber(ARGV[5]))
 end
+
+if ARGV[12] ~= '' then
+  chain, record = ARGV[11], ARGV[12]
+end
+local parts = {ARGV[9], ARGV[10], chain, #record <= MAX_ANNOUNCED and record or '', ARGV[5]}
+for i = 14, #ARGV, 2 do
+  parts[#parts + 1] = ARGV[i]
+end
+for i, part in ipairs(parts) do
+  parts[i] = struct.pack('>I4', #part) .. part
+end
+-- A user of Redis who may not publish can still save.
+redis.pcall('PUBLISH', ARGV[8], table.concat(parts))
 return {'saved'}

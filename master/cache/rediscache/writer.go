@@ -9,7 +9,6 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire"
-	"rollcall.dev/rollcall/master/cache"
 	"rollcall.dev/rollcall/master/report"
 )
 
@@ -32,7 +31,9 @@ type writer struct {
 
 	mu     sync.Mutex
 	last   *wire.LazyState // nil if the next save has to write the base
+	size   int64           // the memory of last; see wire.Receiver
 	hash   wire.Hash       // of the objects of last
+	keyID  string          // of the key with which the records are signed
 	chain  recordChain
 	expiry *time.Timer
 	// refused is the replace argument of the save script for a head that this process refused,
@@ -78,10 +79,17 @@ func (w *writer) save(ctx context.Context, r *report.Report) error {
 	return w.writeBase(ctx, r)
 }
 
-// canAppend reports whether a delta from the last State is sufficient: it has the same epoch, and
-// the log does not exceed half of the base.
+// extends reports whether a delta leads from the last State to s: it has the same epoch, and the records are signed with
+// the key of this master.
+func (w *writer) extends(s *wire.LazyState) bool {
+	return w.last != nil && w.keyID == w.cache.keys.signing.id && w.last.Epoch == s.Epoch && w.last.Seq <= s.Seq
+}
+
+// canAppend reports whether a delta from the last State is sufficient, and the log does not exceed half of the base, or
+// only times have changed.
 func (w *writer) canAppend(s *wire.LazyState) bool {
-	return w.last != nil && w.last.Epoch == s.Epoch && w.last.Seq <= s.Seq && 2*w.chain.logLen <= w.chain.baseLen && w.chain.entries < maxEntries
+	fits := 2*w.chain.logLen <= w.chain.baseLen && w.chain.entries < maxEntries
+	return w.extends(s) && (fits || w.last.Seq == s.Seq)
 }
 
 // appendDelta appends the changes since the last State to the log. done is false if the base has
@@ -146,12 +154,30 @@ func (w *writer) writeBase(ctx context.Context, r *report.Report) error {
 	record := pack(frames)
 	mac := w.sign(r, nil, 0, record)
 	next := recordChain{baseMAC: mac, lastMAC: mac, baseLen: int64(len(record))}
-	status, err := w.execute(ctx, f, saveRequest{record: record, chain: next})
+	request := saveRequest{record: record, chain: next}
+	w.announceDelta(f, &request)
+	status, err := w.execute(ctx, f, request)
 	if err != nil {
 		return err
 	}
 	w.saved(f, next, status)
 	return nil
+}
+
+// announceDelta makes a save of a base announce the changes since the last State, so that followers need not load the
+// base.
+func (w *writer) announceDelta(f flushEncoder, request *saveRequest) {
+	if !w.extends(f.report.LazyState) {
+		return
+	}
+	delta, _, err := w.diff(f.report.LazyState)
+	if err != nil {
+		return
+	}
+	if frames, err := f.deltaFlush(w.last, delta); err == nil && len(frames) > 0 {
+		request.announcedPrevious, request.announced = w.chain.lastMAC, pack(frames)
+		w.sign(f.report, request.announcedPrevious, w.last.Seq, request.announced)
+	}
 }
 
 // sign fills in the prefix of a record and returns its MAC.
@@ -173,6 +199,8 @@ type saveRequest struct {
 	// previous is the MAC of the record before it, empty if record is a base.
 	previous []byte
 	record   []byte
+	// announced is announced instead of record, with the MAC of the record before it, unless it is empty.
+	announcedPrevious, announced []byte
 	// chain is the chain after the save.
 	chain recordChain
 }
@@ -241,9 +269,10 @@ type saveReply struct {
 
 // runSave runs the save script once.
 func (w *writer) runSave(ctx context.Context, r *report.Report, request saveRequest, h head, replace string) (parsed saveReply, err error) {
-	args := make([]any, 0, 7+2*len(headFields))
+	args := make([]any, 0, 12+2*len(headFields))
 	t := lifetimeOf(r)
 	args = append(args, r.Term, r.Seq, request.previous, request.record, t.left(time.Now()).Milliseconds(), t.expiresAt(), replace)
+	args = append(args, w.cache.saves, w.cluster, w.cache.holder, request.announcedPrevious, request.announced)
 	for _, f := range headFields {
 		args = append(args, f, h[f])
 	}
@@ -267,7 +296,7 @@ func (w *writer) saved(f flushEncoder, c recordChain, status string) {
 	if status == statusSaved {
 		r, now := f.report, time.Now()
 		w.cache.rollback.record(w.cluster, seenEntry{version: r.Version(), received: time.UnixMilli(r.ReceivedAt.UnixMilli()), expires: r.ExpiresAt}, now)
-		w.keep(r.LazyState, f.hash, c, lifetimeOf(r).left(now))
+		w.keep(r, f.hash, w.cache.keys.signing.id, c, lifetimeOf(r).left(now))
 	}
 }
 
@@ -276,18 +305,17 @@ func (w *writer) saved(f flushEncoder, c recordChain, status string) {
 func (w *writer) resumeFrom(l *loaded) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.last != nil || l.key.id != w.cache.keys.signing.id {
-		return
+	if w.last == nil {
+		w.keepLoaded(l)
 	}
-	w.keep(l.report.LazyState, l.hash, l.chain, time.Until(cache.RetainUntil(l.report)))
 }
 
-// keep sets the State and the records from which the next save continues, and drops the writer
+// keep sets the report and the records from which the next save or announced save continues, and drops the writer
 // when Redis removes them after d.
-func (w *writer) keep(last *wire.LazyState, hash wire.Hash, c recordChain, d time.Duration) {
+func (w *writer) keep(r *report.Report, hash wire.Hash, keyID string, c recordChain, d time.Duration) {
 	if w.expiry != nil {
 		w.expiry.Stop()
 	}
-	w.last, w.hash, w.chain = last, hash, c
+	w.last, w.size, w.hash, w.keyID, w.chain = r.LazyState, r.Size, hash, keyID, c
 	w.expiry = time.AfterFunc(d, func() { w.cache.dropWriter(w.cluster, w) })
 }
