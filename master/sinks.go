@@ -21,6 +21,7 @@ func sinkHandlers(s *sink.Sinks) []session.EventHandler {
 		return nil
 	}
 	return []session.EventHandler{{
+		OwnedOnly: true,
 		OnReport: func(v *session.Report, usage bool) {
 			s.Report(v.Cluster, v.LazyState, v.Summary, v.ReceivedAt, usage)
 		},

@@ -21,8 +21,11 @@ type activeSession struct {
 	hasWaiters func() bool
 	// cluster is the Registry's entry for which it was opened.
 	cluster Cluster
-	term    uint64
-	info    Info
+	// owner reports whether this master owns the cluster. Otherwise it is a guest, which publishes the reports for its own
+	// readers only.
+	owner bool
+	term  uint64
+	info  Info
 
 	grantedAt    time.Time // when the last grant was received
 	lastReceived time.Time // when the last processed message was received
@@ -46,7 +49,7 @@ type activeSession struct {
 func newActiveSession(c *clusterState, d *pendingDial, r dialResult, resume Info) *activeSession {
 	s := c.sessions
 	a := &activeSession{
-		Session: r.session, sessions: s, account: c.account, hasWaiters: c.hasWaiters, cluster: d.cluster, term: r.term,
+		Session: r.session, sessions: s, account: c.account, hasWaiters: c.hasWaiters, cluster: d.cluster, owner: d.owner, term: r.term,
 		info:         Info{ID: d.session, Phase: Connecting, Holder: s.config.Holder, StartedAt: r.session.ReceivedAt},
 		grantedAt:    r.session.ReceivedAt,
 		lastReceived: r.session.ReceivedAt, pausedBefore: s.pauses.total(r.session.ReceivedAt),
@@ -75,6 +78,7 @@ func (a *activeSession) expiresAt() time.Time { return a.grantedAt.Add(a.Grant.D
 // count as silence of the agent.
 func (a *activeSession) addInputs(in *inputs, spec Cluster) {
 	in.period, in.duration, in.expiresAt, in.renewing = a.Grant.Period, a.Grant.Duration, a.expiresAt(), a.renewing
+	in.guest = !a.owner
 	in.lastReceived = later(a.lastReceived, a.LastReceivedAt()).Add(a.sessions.pauses.total(in.now) - a.pausedBefore)
 	in.outdated = !a.cluster.sameSession(spec) || spec.ExpectedUID != "" && spec.ExpectedUID != a.Identity.ClusterUID
 }
@@ -111,6 +115,7 @@ var stopMessages = map[string]string{
 	endDeleted:   "the cluster's ClusterAgent was deleted",
 	endInvalid:   "the cluster's ClusterAgent is invalid",
 	endChanged:   "the cluster's ClusterAgent was changed",
+	endGuest:     "another session reports to this master",
 }
 
 // sendStop sends Stop.

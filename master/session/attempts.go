@@ -36,6 +36,8 @@ type attempts struct {
 	noBase bool
 	// resume is the session whose ID and start the next session takes over, if it has an ID.
 	resume Info
+	// following reports whether the last report came from another master.
+	following bool
 	// usage identifies the last usage reading that event handlers received.
 	usage usageReading
 }

@@ -93,7 +93,8 @@ func (c *clusterState) startWait(ctx context.Context, now time.Time) (*Report, <
 	hadDemand := c.registerDemand(ctx, now)
 	r, changed, err := c.freshReport(now)
 	if changed != nil {
-		c.demand.waiters++
+		c.demand.addReaders(1, 0, now)
+		c.announceDemand()
 	}
 	if changed != nil || !hadDemand || !c.running {
 		c.wakeWorker()
@@ -109,13 +110,16 @@ func (c *clusterState) registerDemand(ctx context.Context, now time.Time) (hadDe
 	if c.blockedReason() == "" {
 		c.demand.extend(now.Add(demandTTL(c.spec)))
 	}
+	if !hadDemand {
+		c.announceDemand()
+	}
 	return hadDemand
 }
 
 func (c *clusterState) endWait() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.demand.waiters--
+	c.demand.addReaders(-1, 0, time.Now())
 	c.wakeWorker()
 }
 
@@ -123,14 +127,15 @@ func (c *clusterState) addWatcher(ctx context.Context, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.observeDemand(ctx, now)
-	c.demand.watchers++
+	c.demand.addReaders(0, 1, now)
+	c.announceDemand()
 	c.wakeWorker()
 }
 
 func (c *clusterState) removeWatcher() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.demand.watchers--
+	c.demand.addReaders(0, -1, time.Now())
 	c.wakeWorker()
 }
 

@@ -47,6 +47,11 @@ type clusterState struct {
 	// decision, and terminated whether no further one may start because the cluster was deleted.
 	running, dirty, terminated bool
 
+	// followed is a report of another master, which the worker is to publish, or nil. followedUntil is when the last one
+	// expires.
+	followed      *Report
+	followedUntil time.Time
+
 	// What readers see.
 	report  *Report
 	changed chan struct{} // closed and replaced when readers have to read again
@@ -152,7 +157,7 @@ func (c *clusterState) requestRelease(err error) {
 func (c *clusterState) hasDemand() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	demand, _ := c.demand.at(time.Now(), c.spec)
+	demand, _ := c.demand.at(time.Now(), c.spec, c.owned())
 	return demand
 }
 
@@ -185,14 +190,17 @@ func (c *clusterState) addInputs(in *inputs) Cluster {
 	defer c.mu.Unlock()
 	c.dirty = false
 	in.blockedReason, in.mustRelease = c.blockedReason(), c.releaseErr != nil
-	in.demand, in.demandUntil = c.demand.at(in.now, c.spec)
+	in.following = !c.owned()
+	in.demand, in.demandUntil = c.demand.at(in.now, c.spec, !in.following)
+	in.guestAt, in.followed = c.guestAt(), c.followed != nil
+	in.ownerReports = in.now.Before(c.followedUntil)
 	if c.report != nil && c.report.HasState() {
 		in.hasReport, in.evictAt = true, c.report.ExpiresAt
 		if in.demand {
 			in.evictAt = in.evictAt.Add(cache.ResumeWindow)
 		}
 	}
-	if c.releaseSummary != nil && (in.demand || in.open || in.blockedReason != "") {
+	if c.releaseSummary != nil && (in.demand || in.open || in.following || in.blockedReason != "") {
 		c.takeSummary()()
 		c.scheduleSummary()
 	}
@@ -239,8 +247,8 @@ func (c *clusterState) tryExit() bool {
 func (c *clusterState) requestSummary(release func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	demand, _ := c.demand.at(time.Now(), c.spec)
-	if demand || c.blockedReason() != "" || c.status.Session.Phase != Idle || c.releaseSummary != nil {
+	demand, _ := c.demand.at(time.Now(), c.spec, true)
+	if demand || !c.owned() || c.blockedReason() != "" || c.status.Session.Phase != Idle || c.releaseSummary != nil {
 		release()
 		c.scheduleSummary()
 		return

@@ -19,6 +19,17 @@ type inputs struct {
 	// outdated reports whether the open session or the pending dial no longer fits the Registry's entry.
 	outdated bool
 
+	// Of other masters:
+
+	// following reports whether another master owns the cluster.
+	following bool
+	// followed reports whether a report of another master is to be published.
+	followed bool
+	// ownerReports reports whether the last report of another master is fresh.
+	ownerReports bool
+	// guestAt is when this master may dial for its readers although it does not own the cluster, or zero if it has none.
+	guestAt time.Time
+
 	// Of demand:
 
 	demand bool
@@ -34,7 +45,9 @@ type inputs struct {
 
 	dialing purpose
 	// open reports whether a session is open. The next fields are only set if it is.
-	open     bool
+	open bool
+	// guest reports whether the session is that of a guest.
+	guest    bool
 	period   time.Duration
 	duration time.Duration
 	// expiresAt is when the agent ends the session.
@@ -83,6 +96,8 @@ const (
 	actionStop
 	// actionAbort closes the session of an agent that violates the protocol.
 	actionAbort
+	// actionFollow publishes a report of another master.
+	actionFollow
 	// actionEvict drops the State of the report.
 	actionEvict
 	// actionReleaseMemory ends the dial or session, and releases all memory of the cluster.
@@ -107,6 +122,8 @@ func decide(in inputs) decision {
 	switch {
 	case in.mustRelease:
 		return decision{action: actionReleaseMemory}
+	case in.followed:
+		return decision{action: actionFollow}
 	case in.dialing != purposeNone:
 		return in.decideDialing()
 	case in.open:
@@ -142,6 +159,9 @@ func (in inputs) decideOpen() decision {
 	if reason := in.endReason(); reason != "" {
 		return decision{action: actionStop, reason: reason}
 	}
+	if in.guest && (!in.following || in.ownerReports || in.guestAt.IsZero()) {
+		return decision{action: actionStop, reason: endGuest}
+	}
 	timeout := wire.SilenceTimeout(in.period)
 	silentAt, overrunAt := in.lastReceived.Add(timeout), in.expiresAt.Add(timeout)
 	renewAt := in.expiresAt.Add(-in.duration / 6)
@@ -173,6 +193,8 @@ func (in inputs) decideClosed() decision {
 		return decision{action: actionExit}
 	case in.hasReport && !in.now.Before(in.evictAt):
 		return decision{action: actionEvict}
+	case in.following:
+		return in.decideFollowing(evictAt)
 	case in.demand && in.now.Before(in.retryAt):
 		return waitUntil(in.retryAt, in.demandUntil, evictAt)
 	case in.demand:
@@ -181,6 +203,25 @@ func (in inputs) decideClosed() decision {
 		return decision{action: actionClearBackoff}
 	case in.summaryDue:
 		return decision{action: actionRequestSummary}
+	case in.hasReport:
+		return waitUntil(evictAt)
+	}
+	return decision{action: actionExit}
+}
+
+// decideFollowing decides for a cluster that another master owns. It is dialed only for readers who wait although the
+// owner does not report.
+func (in inputs) decideFollowing(evictAt time.Time) decision {
+	dialAt := later(in.guestAt, in.retryAt)
+	switch {
+	case in.failing && !in.demand:
+		return decision{action: actionClearBackoff}
+	case !in.guestAt.IsZero() && !in.now.Before(dialAt):
+		return decision{action: actionDial}
+	case !in.guestAt.IsZero():
+		return waitUntil(dialAt, evictAt)
+	case in.failing:
+		return waitUntil(in.demandUntil, evictAt)
 	case in.hasReport:
 		return waitUntil(evictAt)
 	}

@@ -47,6 +47,14 @@ func suspended(in *inputs) {
 	in.blockedReason = endSuspended
 }
 
+func following(in *inputs) { in.following = true }
+
+func guestAfter(d time.Duration) func(*inputs) {
+	return func(in *inputs) { in.guestAt = at(d) }
+}
+
+func guest(in *inputs) { in.guest = true }
+
 func wantedUntil(d time.Duration) func(*inputs) {
 	return func(in *inputs) { in.demand, in.demandUntil = true, at(d) }
 }
@@ -102,6 +110,20 @@ var decisions = map[string]struct {
 	"renewed also later":                                 {reporting(59*time.Second, withDemand), decision{action: actionRenew}},
 	"renewed only once":                                  {reporting(51*time.Second, withDemand, renewing), waitFor(66 * time.Second)},
 	"an expired session is not renewed":                  {reporting(60*time.Second, withDemand), waitFor(75 * time.Second)},
+	"a report of another master is published first":      {closed(withDemand, func(in *inputs) { in.followed = true }), decision{action: actionFollow}},
+	"demand does not dial what another master owns":      {closed(following, withDemand), decision{action: actionExit}},
+	"a followed report is kept until it expires":         {closed(following, withDemand, reportUntil(time.Second)), waitFor(time.Second)},
+	"readers wait for the owner":                         {closed(following, withDemand, guestAfter(2*time.Second)), waitFor(2 * time.Second)},
+	"readers wait for the owner no longer":               {closed(following, withDemand, guestAfter(0)), decision{action: actionDial}},
+	"a guest waits during back-off":                      {closed(following, withDemand, guestAfter(0), failing), waitFor(8 * time.Second)},
+	"a guest without readers ends back-off":              {closed(following, failing), decision{action: actionClearBackoff}},
+	"a guest in back-off waits for the end of demand":    {closed(following, wantedUntil(time.Second), failing), waitFor(time.Second)},
+	"another master requests summaries":                  {closed(following, summaryDue), decision{action: actionExit}},
+	"a guest's session has readers":                      {reporting(0, following, withDemand, guest, guestAfter(0)), waitFor(15 * time.Second)},
+	"a guest's session without readers":                  {reporting(0, following, withDemand, guest), decision{action: actionStop, reason: endGuest}},
+	"a guest's session while the owner reports":          {reporting(0, following, guest, guestAfter(0), func(in *inputs) { in.ownerReports = true }), decision{action: actionStop, reason: endGuest}},
+	"a guest becomes the owner":                          {reporting(0, withDemand, guest, guestAfter(0)), decision{action: actionStop, reason: endGuest}},
+	"an owner's session goes on until it is superseded":  {reporting(0, following), waitFor(15 * time.Second)},
 	"a silent agent":                                     {reporting(15*time.Second, lastReceivedAt(0)), decision{action: actionAbort, reason: endSilent}},
 	"silence when the renewal is due":                    {reporting(50*time.Second, withDemand, lastReceivedAt(35*time.Second)), decision{action: actionAbort, reason: endSilent}},
 	"a session that the agent does not end":              {reporting(75 * time.Second), decision{action: actionAbort, reason: endOverrun}},

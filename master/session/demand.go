@@ -19,24 +19,40 @@ type demand struct {
 	lastRequest time.Time
 	// waiters is the number of requests that wait for a report, watchers that of open watches.
 	waiters, watchers int
+	// readersSince is when the first of the present readers came.
+	readersSince time.Time
+	// peersUntil is the end of the demand at other masters, as far as this one knows.
+	peersUntil time.Time
 }
 
 // at reports whether there is demand for a cluster at a time, and returns when it ends. The end is zero if it
-// does not end by itself.
-func (d *demand) at(now time.Time, spec Cluster) (exists bool, end time.Time) {
-	if spec.Continuous || d.hasReaders() {
+// does not end by itself. The owner of the cluster has the demand of all masters, others only their own.
+func (d *demand) at(now time.Time, spec Cluster, owner bool) (exists bool, end time.Time) {
+	if d.hasReaders() || owner && spec.Continuous {
 		return true, time.Time{}
 	}
-	return now.Before(d.until), d.until
+	end = d.until
+	if owner {
+		end = later(end, d.peersUntil)
+	}
+	return now.Before(end), end
 }
 
 // endAt returns when the demand ends. Demand that does not end by itself counts as a request at this time.
-func (d *demand) endAt(now time.Time, spec Cluster) time.Time {
-	exists, end := d.at(now, spec)
+func (d *demand) endAt(now time.Time, spec Cluster, owner bool) time.Time {
+	exists, end := d.at(now, spec, owner)
 	if exists && end.IsZero() {
 		return now.Add(demandTTL(spec))
 	}
 	return end
+}
+
+// addReaders adds waiters and watchers, whose numbers may be negative.
+func (d *demand) addReaders(waiters, watchers int, now time.Time) {
+	if !d.hasReaders() {
+		d.readersSince = now
+	}
+	d.waiters, d.watchers = d.waiters+waiters, d.watchers+watchers
 }
 
 // hasReaders reports whether somebody waits for a report or watches.
@@ -48,11 +64,10 @@ func (d *demand) recent(now time.Time) bool {
 }
 
 // extend extends the demand to a time.
-func (d *demand) extend(until time.Time) {
-	if until.After(d.until) {
-		d.until = until
-	}
-}
+func (d *demand) extend(until time.Time) { d.until = later(d.until, until) }
+
+// extendPeers extends the demand at other masters to a time.
+func (d *demand) extendPeers(until time.Time) { d.peersUntil = later(d.peersUntil, until) }
 
 // demandObserverKey is the key of the observer in a context.
 type demandObserverKey struct{}
@@ -67,7 +82,7 @@ func WithDemandObserver(ctx context.Context, f func(cluster string)) context.Con
 // observeDemand is called before demand is registered. It reports whether there is demand already, and calls
 // the observer of the context if there is neither demand nor a session. c.mu must be held.
 func (c *clusterState) observeDemand(ctx context.Context, now time.Time) (hasDemand bool) {
-	hasDemand, _ = c.demand.at(now, c.spec)
+	hasDemand, _ = c.demand.at(now, c.spec, c.owned())
 	if hasDemand || c.blockedReason() != "" || c.status.Session.Phase != Idle && c.status.Session.Phase != "" {
 		return hasDemand
 	}

@@ -14,6 +14,11 @@ import (
 // pendingDial is a dial whose result was not handled yet.
 type pendingDial struct {
 	purpose purpose
+	// owner reports whether this master owned the cluster when the dial began.
+	owner bool
+	// term is the term of a guest, which is that of the last report: the agent's changes have the same versions then, whichever
+	// master they come from. It is 0 if there was none.
+	term uint64
 	// cluster is the Registry's entry for which the agent is dialed.
 	cluster Cluster
 	// uid is the UID of the cluster whose agent must answer, or "" if any may.
@@ -60,11 +65,14 @@ func (d *pendingDial) outdatedBy(spec Cluster) bool {
 // dialForSession starts a goroutine that dials the agent for a session.
 func (w *worker) dialForSession(ctx context.Context) {
 	c := w.cluster
-	d := &pendingDial{purpose: purposeSession, session: cmp.Or(w.attempts.resume.ID, rand.Text())}
+	d := &pendingDial{purpose: purposeSession, owner: w.sessions.owns(c.name), session: cmp.Or(w.attempts.resume.ID, rand.Text())}
 	c.update(func() {
 		d.cluster = c.spec
 		if c.report != nil && !w.attempts.noBase {
 			d.base, d.baseSize = c.report.LazyState, c.report.Size
+		}
+		if c.report != nil && !d.owner {
+			d.term = c.report.Version().Term
 		}
 		c.status.Session.Phase = Connecting
 	})
@@ -73,7 +81,10 @@ func (w *worker) dialForSession(ctx context.Context) {
 	}
 	w.startDial(ctx, d, func(ctx context.Context, t dial.Target) (r dialResult) {
 		if r.session, r.failure = w.sessions.dialer.OpenSession(ctx, t, request); r.failure == nil {
-			r.term = w.sessions.store.NextTerm(ctx, t.Cluster)
+			r.term = d.term
+			if r.term == 0 {
+				r.term = w.sessions.store.NextTerm(ctx, t.Cluster)
+			}
 		}
 		return r
 	})

@@ -10,6 +10,9 @@ import (
 // called in order, on the goroutine of its session, so they must return quickly and not block. Any
 // of them may be nil.
 type EventHandler struct {
+	// OwnedOnly restricts the callbacks for reports and ends of sessions to the clusters that this master owns, so that
+	// of several masters exactly one calls them. Otherwise they are also called for the reports of other masters.
+	OwnedOnly bool
 	// OnReport is called right after a report was published. r has a State, but its objects may be
 	// compact, so State may decode them. usage reports whether the report has a new usage reading.
 	OnReport func(r *Report, usage bool)
@@ -33,17 +36,17 @@ func (u *usageReading) replace(s *wire.LazyState) bool {
 	return *u != before
 }
 
-func (s *Sessions) notifyReport(r *Report, usage bool) {
+func (s *Sessions) notifyReport(r *Report, usage, owner bool) {
 	for _, h := range s.config.EventHandlers {
-		if h.OnReport != nil {
+		if h.OnReport != nil && (owner || !h.OwnedOnly) {
 			h.OnReport(r, usage)
 		}
 	}
 }
 
-func (s *Sessions) notifySessionEnd(cluster string, at time.Time) {
+func (s *Sessions) notifySessionEnd(cluster string, at time.Time, owner bool) {
 	for _, h := range s.config.EventHandlers {
-		if h.OnSessionEnd != nil {
+		if h.OnSessionEnd != nil && (owner || !h.OwnedOnly) {
 			h.OnSessionEnd(cluster, at)
 		}
 	}

@@ -58,6 +58,9 @@ const (
 	// endRefused means that the master refused the agent's grant for a renewal, or that the cluster exceeded its memory
 	// limit.
 	endRefused = "refused"
+	// endGuest means that a master which does not own the cluster needs its session no longer: its readers have left, it
+	// gets the reports of the owner, or it has become the owner.
+	endGuest = "guest left"
 	// endPaused means that the connection broke while this process was paused.
 	endPaused = "master paused"
 )

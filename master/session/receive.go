@@ -104,7 +104,7 @@ func (w *worker) newReport(l *wire.LazyState, at time.Time, late bool) (*Report,
 	}
 	var prev *Report
 	var ignore []state.Ignore
-	c.read(func() { prev, ignore, r.DemandUntil = c.report, c.spec.Ignore, c.demand.endAt(at, c.spec) })
+	c.read(func() { prev, ignore, r.DemandUntil = c.report, c.spec.Ignore, c.demand.endAt(at, c.spec, a.owner) })
 	if late {
 		if prev == nil {
 			return nil, nil
@@ -123,7 +123,7 @@ func (w *worker) publish(ctx context.Context, r *Report) {
 	a.reports++
 	a.releaseHandshake()
 	w.attempts.succeeded(r.ReceivedAt)
-	if !w.storeWriter(ctx).Save(r) {
+	if a.owner && !w.storeWriter(ctx).Save(r) {
 		w.sessions.metrics.unstored.Inc()
 	}
 	c.update(func() {
@@ -134,7 +134,8 @@ func (w *worker) publish(ctx context.Context, r *Report) {
 		}
 		c.publish(r)
 	})
-	w.sessions.notifyReport(r, w.attempts.usage.replace(r.LazyState))
+	w.attempts.following = false
+	w.sessions.notifyReport(r, w.attempts.usage.replace(r.LazyState), a.owner)
 }
 
 // shouldCompact reports whether the objects of l are to be compacted: the cluster has no readers, and the
@@ -171,7 +172,7 @@ func (w *worker) endSession(e sessionEnd) {
 	w.cluster.commitReportSize()
 	w.sessions.config.Log.Debug("session ended", "cluster", w.cluster.name, "session", a.info.ID, "reason", e.reason)
 	if a.reports > 0 {
-		w.sessions.notifySessionEnd(w.cluster.name, time.Now())
+		w.sessions.notifySessionEnd(w.cluster.name, time.Now(), a.owner)
 	}
 	if w.handleEnd(e).keepSession && w.cluster.hasDemand() {
 		w.attempts.resume = a.info

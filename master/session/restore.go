@@ -14,7 +14,7 @@ func (c *clusterState) prepare(ctx context.Context) {
 	var spec Cluster
 	c.read(func() {
 		spec = c.spec
-		blocked, fresh = c.blockedReason() != "", c.report != nil && c.report.Fresh(time.Now())
+		blocked, fresh = c.blockedReason() != "", c.followed != nil || c.report != nil && c.report.Fresh(time.Now())
 	})
 	if fresh || blocked || ctx.Err() != nil {
 		return
@@ -29,7 +29,7 @@ func (c *clusterState) prepare(ctx context.Context) {
 func (c *clusterState) skipStartupDelay() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.demand.hasReaders() || time.Now().Before(c.demand.until) || c.blockedReason() != ""
+	return c.demand.hasReaders() || time.Now().Before(c.demand.until) || time.Now().Before(c.demand.peersUntil) || c.blockedReason() != ""
 }
 
 // restoredReport returns a report of the Store. It keeps its version, since the process that wrote it showed it to readers
@@ -69,7 +69,7 @@ func (c *clusterState) restoreLocked(r *Report, now time.Time) {
 	}
 	c.attempts.uid = r.UID
 	if c.report == nil {
-		c.demand.extend(r.DemandUntil)
+		c.demand.extendPeers(r.DemandUntil)
 	}
 	if c.demand.waiters == 0 {
 		r.Evict()

@@ -27,7 +27,8 @@ type Config struct {
 	Registry Registry
 	// Store keeps reports for the next process. The default is cache.NewMemory.
 	Store cache.Store
-	// Peers are the other masters that share the Store. If it is nil, this master is the only one.
+	// Peers are the other masters that share the Store, which must be a cache.Feed. If it is nil, this master is the only
+	// one.
 	Peers Peers
 	// Signer signs the token of each dial, and each SubscribeRequest and Renew. If it is nil, nothing is
 	// signed and dials have no token.
@@ -81,6 +82,8 @@ type Sessions struct {
 	updates   *dedupQueue
 	metrics   *metrics
 	pauses    *pauseDetector
+	// peers is nil if this master is the only one.
+	peers *peering
 
 	// stopped is closed when the context of Run has ended.
 	stopped chan struct{}
@@ -130,6 +133,9 @@ func New(c Config) *Sessions {
 		})
 		s.dialer.Links = s.links
 	}
+	if c.Peers != nil {
+		s.peers = newPeering(s)
+	}
 	if c.Metrics != nil {
 		c.Metrics.MustRegister(s.metrics.all()...)
 		c.Metrics.MustRegister(collector{s})
@@ -149,6 +155,9 @@ func (s *Sessions) Run(ctx context.Context) error {
 	s.group.Go(func() { s.summaries.run(ctx) })
 	s.group.Go(func() { s.updates.run(ctx) })
 	s.group.Go(func() { s.pauses.run(ctx) })
+	if s.peers != nil {
+		s.peers.run(ctx)
+	}
 	<-ctx.Done()
 	s.lifeMu.Lock()
 	s.stopping = true

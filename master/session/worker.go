@@ -98,11 +98,10 @@ func (w *worker) perform(ctx context.Context, d decision) {
 		w.endSession(sessionEnd{reason: d.reason})
 	case actionAbort:
 		w.abortSession(ctx, d.reason)
+	case actionFollow:
+		w.follow()
 	case actionEvict:
-		w.cluster.read(func() {
-			w.cluster.evictReport()
-			w.cluster.account.Commit(0)
-		})
+		w.evict()
 	case actionReleaseMemory:
 		w.releaseMemory()
 	case actionClearBackoff:
@@ -116,7 +115,9 @@ func (w *worker) finish(ctx context.Context) bool {
 	var deleted bool
 	w.cluster.read(func() { deleted = w.cluster.deleted })
 	if deleted {
-		w.storeWriter(ctx).Delete()
+		if w.sessions.owns(w.cluster.name) {
+			w.storeWriter(ctx).Delete()
+		}
 		w.sessions.notifyClusterRemoved(w.cluster.name)
 	}
 	if w.writer != nil {
@@ -133,6 +134,21 @@ func (w *worker) storeWriter(ctx context.Context) *reportstore.Writer {
 		w.children.Go(func() { w.writer.Run(ctx) })
 	}
 	return w.writer
+}
+
+// evict drops the State of the expired report. If another master has reported it, its session counts as ended.
+func (w *worker) evict() {
+	var expiredAt time.Time
+	w.cluster.read(func() {
+		expiredAt = w.cluster.report.ExpiresAt
+		w.cluster.evictReport()
+		w.cluster.account.Commit(0)
+	})
+	if w.attempts.following {
+		w.attempts.following = false
+		w.cluster.setIdle()
+		w.sessions.notifySessionEnd(w.cluster.name, expiredAt, false)
+	}
 }
 
 // releaseMemory releases all memory of the cluster and starts back-off.
@@ -164,6 +180,9 @@ func (w *worker) releaseMemory() {
 func (w *worker) handleEnd(e sessionEnd) outcome {
 	next := w.attempts.add(e, time.Now(), w.sessions.config.Random)
 	c := w.cluster
+	if next.backOff && w.attempts.failures%failuresUntilHandOver == 0 {
+		w.sessions.handOver(c.name)
+	}
 	c.update(func() {
 		c.lastFailure, c.backoffUntil = next.failure, w.attempts.retryAt
 		c.status.Session.Phase = Idle
