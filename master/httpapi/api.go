@@ -11,6 +11,7 @@ import (
 	"rollcall.dev/rollcall/api/connlimit"
 	"rollcall.dev/rollcall/master/audit"
 	"rollcall.dev/rollcall/master/history"
+	"rollcall.dev/rollcall/master/httpapi/openapi"
 	"rollcall.dev/rollcall/master/prom"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/view"
@@ -99,7 +100,7 @@ type API struct {
 	limiter            *connlimit.Limiter
 	clusterList        *view.ClusterListLog
 	// openAPI returns the OpenAPI document in its served forms.
-	openAPI func() (openAPIDocs, error)
+	openAPI func() (openapi.Document, error)
 
 	// parameterNames has the names of the parameters of each route.
 	parameterNames map[string][]string

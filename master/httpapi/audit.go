@@ -222,13 +222,11 @@ func parameterNames(all []operation) map[string][]string {
 		for _, p := range o.filters {
 			names = append(names, p.Name)
 		}
-		for _, p := range o.extraParameters {
-			if name, ok := p["name"].(string); ok {
-				names = append(names, name)
-			}
+		for _, p := range o.Parameters {
+			names = append(names, p.Name)
 		}
 		slices.Sort(names)
-		byRoute[o.pattern] = slices.Compact(names)
+		byRoute[o.Path] = slices.Compact(names)
 	}
 	return byRoute
 }

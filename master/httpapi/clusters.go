@@ -8,6 +8,7 @@ import (
 	"time"
 
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
+	"rollcall.dev/rollcall/master/httpapi/openapi"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/view"
 )
@@ -22,7 +23,7 @@ type listParams struct {
 var (
 	wordsParameter = parameter{
 		"q", "Words that must all occur in a cluster's name, addresses, versions, session, or problems.",
-		schema{"type": "string"},
+		openapi.String(),
 		func(p *params, v string) (err error) {
 			p.list.words, err = view.ParseWords(v)
 			return err
@@ -30,11 +31,11 @@ var (
 	}
 	listParameters = []parameter{
 		watchParameter, wordsParameter,
-		{"limit", "Maximum number of clusters on a page.", integer(1, view.MaxLimit), func(p *params, v string) (err error) {
+		{"limit", "Maximum number of clusters on a page.", openapi.Integer(1, view.MaxLimit), func(p *params, v string) (err error) {
 			p.list.limit, err = view.ParseLimit(v)
 			return err
 		}},
-		{"continue", "Continue token of the previous page; the other parameters must be the same.", schema{"type": "string"}, func(p *params, v string) (err error) {
+		{"continue", "Continue token of the previous page; the other parameters must be the same.", openapi.String(), func(p *params, v string) (err error) {
 			p.list.from, err = view.ParseListToken(v)
 			return err
 		}},

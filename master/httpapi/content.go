@@ -113,10 +113,3 @@ func writeJSON(w http.ResponseWriter, a *view.EncodedBody) {
 	// A failed write means that the client has disconnected.
 	_, _ = a.Body.WriteTo(w)
 }
-
-// Media types of responses. A watch has a parameter that tells it apart from the list, as in the
-// OpenAPI document of Kubernetes.
-const (
-	jsonMediaType  = "application/json"
-	watchMediaType = "application/json;stream=watch"
-)

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"strconv"
 	"strings"
 	"time"
@@ -80,6 +81,6 @@ var (
 	cacheControlHeader = []string{"private, no-cache"}
 	varyHeader         = []string{"Accept-Encoding, Authorization, Cookie"}
 	noSniffHeader      = []string{"nosniff"}
-	jsonContentType    = []string{jsonMediaType}
+	jsonContentType    = []string{httpv1.JSONMediaType}
 	contentEncodings   = [...][]string{view.Gzip: {view.Gzip.String()}, view.Zstd: {view.Zstd.String()}}
 )

@@ -12,6 +12,7 @@ import (
 
 	"rollcall.dev/rollcall/master/heapster"
 	"rollcall.dev/rollcall/master/history"
+	"rollcall.dev/rollcall/master/httpapi/openapi"
 	"rollcall.dev/rollcall/master/session"
 )
 
@@ -27,9 +28,9 @@ var heapsterSchemas = map[string]reflect.Type{
 	"HeapsterExport": reflect.TypeFor[[]heapster.Timeseries](), "HeapsterSchema": reflect.TypeFor[heapster.TimeseriesSchema](),
 }
 
-var heapsterTimeParameters = []schema{
-	{"name": "start", "in": "query", "description": "Start of the time range, in RFC 3339.", "schema": instant()},
-	{"name": "end", "in": "query", "description": "End of the time range, in RFC 3339.", "schema": instant()},
+var heapsterTimeParameters = []openapi.Parameter{
+	{Name: "start", In: "query", Description: "Start of the time range, in RFC 3339.", Schema: openapi.Time()},
+	{Name: "end", In: "query", Description: "End of the time range, in RFC 3339.", Schema: openapi.Time()},
 }
 
 // heapsterOperations returns the operations for the OpenAPI document. One handler serves all of
@@ -37,19 +38,19 @@ var heapsterTimeParameters = []schema{
 func heapsterOperations() []operation {
 	all := make([]operation, len(heapster.Paths))
 	for i, p := range heapster.Paths {
-		o := operation{
-			pattern: heapsterPrefix + "{cluster}/api/v1" + p.Pattern, id: idOf("heapster", p.Pattern), summary: p.Description,
-			errorFormat: "text/plain", statuses: []int{400, 401, 403, 404, 405, 409, 429, 500, 503, 504},
+		o := openapi.Operation{
+			Path: heapsterPrefix + "{cluster}/api/v1" + p.Pattern, ID: idOf("heapster", p.Pattern), Summary: p.Description,
+			Errors: "text/plain", Statuses: []int{400, 401, 403, 404, 405, 409, 429, 500, 503, 504},
 		}
 		for name, shape := range heapsterSchemas {
 			if shape == reflect.TypeOf(p.Body) {
-				o.schemaName = name
+				o.Schema = name
 			}
 		}
 		if p.Timed {
-			o.extraParameters = heapsterTimeParameters
+			o.Parameters = heapsterTimeParameters
 		}
-		all[i] = o
+		all[i] = operation{Operation: o}
 	}
 	return all
 }

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
+	"rollcall.dev/rollcall/master/httpapi/openapi"
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -27,7 +28,7 @@ const (
 // document.
 type parameter struct {
 	name, description string
-	schema            schema
+	schema            openapi.Schema
 	set               func(p *params, value string) error
 }
 
@@ -47,18 +48,18 @@ type params struct {
 
 // Tables of parameters. Requests with and without watch=true have different tables.
 var (
-	watchParameter = parameter{"watch", "Stream events instead of one response.", boolean(), func(p *params, v string) (err error) {
+	watchParameter = parameter{"watch", "Stream events instead of one response.", openapi.Boolean(), func(p *params, v string) (err error) {
 		p.watch, err = parseBool(v)
 		return err
 	}}
 	timeoutParameter = parameter{
 		"timeout", "How long to wait for a report if there is no fresh one: 100ms to 60s.",
-		schema{"type": "string", "default": "10s", "examples": []string{"10s", "1m"}},
+		openapi.Schema{"type": "string", "default": "10s", "examples": []string{"10s", "1m"}},
 		(*params).setTimeout,
 	}
 	getParameters = []parameter{
 		watchParameter, timeoutParameter,
-		{"wait", "`usage`: also wait for the first usage, within the timeout.", enum("usage"), (*params).setWait},
+		{"wait", "`usage`: also wait for the first usage, within the timeout.", openapi.Enum("usage"), (*params).setWait},
 	}
 )
 

@@ -14,6 +14,7 @@ import (
 	"unicode"
 
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
+	"rollcall.dev/rollcall/master/httpapi/openapi"
 	"rollcall.dev/rollcall/master/prom"
 	"rollcall.dev/rollcall/master/view"
 )
@@ -32,13 +33,13 @@ func (a *API) prometheusOperations() []operation {
 		return nil
 	}
 	federation := a.prometheusOperation("", a.config.Prometheus.Federation())
-	federation.schemaName, federation.mediaType = "", "text/plain"
-	federation.statuses = append(federation.statuses, http.StatusNotFound)
+	federation.Schema, federation.MediaType = "", "text/plain"
+	federation.Statuses = append(federation.Statuses, http.StatusNotFound)
 	all := []operation{federation}
 	for _, route := range a.config.Prometheus.Routes() {
 		o := a.prometheusOperation(prometheusPrefix, route)
 		all = append(all, o)
-		o.method, o.bodySchema, o.id = http.MethodPost, formBody, o.id+"ByForm"
+		o.Method, o.Body, o.ID = http.MethodPost, openapi.Form, o.ID+"ByForm"
 		all = append(all, o)
 	}
 	return all
@@ -46,15 +47,18 @@ func (a *API) prometheusOperations() []operation {
 
 func (a *API) prometheusOperation(prefix string, route prom.Route) operation {
 	o := operation{
-		pattern: prefix + route.Path, id: idOf("prometheus", route.Path), summary: route.Description, serve: a.prometheus(route.Serve),
-		schemaName: "PrometheusAnswer", errorFormat: "PrometheusError", statuses: []int{400, 401, 403, 405, 422, 429, 500, 503},
+		Operation: openapi.Operation{
+			Path: prefix + route.Path, ID: idOf("prometheus", route.Path), Summary: route.Description,
+			Schema: "PrometheusAnswer", Errors: "PrometheusError", Statuses: []int{400, 401, 403, 405, 422, 429, 500, 503},
+		},
+		serve: a.prometheus(route.Serve),
 	}
 	for _, p := range route.Parameters {
-		kind := schema{"type": "string"}
+		kind := openapi.String()
 		if p.Repeated {
-			kind = schema{"type": "array", "items": kind}
+			kind = openapi.List(kind)
 		}
-		o.extraParameters = append(o.extraParameters, schema{"name": p.Name, "in": "query", "required": p.Required, "description": p.Description, "schema": kind})
+		o.Parameters = append(o.Parameters, openapi.Parameter{Name: p.Name, In: "query", Required: p.Required, Description: p.Description, Schema: kind})
 	}
 	return o
 }
@@ -68,18 +72,18 @@ func idOf(prefix, path string) string {
 }
 
 // prometheusSchemas holds the schemas of Prometheus' JSON.
-var prometheusSchemas = schema{
-	"PrometheusAnswer": schema{
+var prometheusSchemas = map[string]openapi.Schema{
+	"PrometheusAnswer": {
 		"type": "object", "required": []string{"status", "data"}, "additionalProperties": false,
-		"properties": schema{"status": enum("success"), "data": schema{}, "warnings": stringList, "infos": stringList},
+		"properties": openapi.Schema{"status": openapi.Enum("success"), "data": openapi.Schema{}, "warnings": stringList, "infos": stringList},
 	},
-	"PrometheusError": schema{
+	"PrometheusError": {
 		"type": "object", "required": []string{"status", "errorType", "error"}, "additionalProperties": false,
-		"properties": schema{"status": enum("error"), "errorType": schema{"type": "string"}, "error": schema{"type": "string"}},
+		"properties": openapi.Schema{"status": openapi.Enum("error"), "errorType": openapi.String(), "error": openapi.String()},
 	},
 }
 
-var stringList = schema{"type": "array", "items": schema{"type": "string"}}
+var stringList = openapi.List(openapi.String())
 
 // prometheus returns a handler that responds, also to errors, in Prometheus' formats.
 func (a *API) prometheus(serve func(context.Context, prom.Request) (prom.Response, error)) handlerFunc {

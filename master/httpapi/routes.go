@@ -24,17 +24,17 @@ func (a *API) routes() {
 	a.parameterNames = parameterNames(operations)
 	for _, o := range operations {
 		serve := o.serve
-		if o.bodySchema == "" {
+		if o.Body == "" {
 			serve = rejectBody(serve)
 		}
-		handler := a.handler(o.pattern, serve)
-		if o.pattern == wholePattern {
+		handler := a.handler(o.Path, serve)
+		if o.Path == wholePattern {
 			a.clusterHandler = handler
 		}
-		a.mux.Handle(o.httpMethod()+" "+o.pattern, handler)
-		allowed[o.pattern] = append(allowed[o.pattern], o.httpMethod())
-		if o.httpMethod() == http.MethodGet {
-			allowed[o.pattern] = append(allowed[o.pattern], http.MethodHead)
+		a.mux.Handle(o.method()+" "+o.Path, handler)
+		allowed[o.Path] = append(allowed[o.Path], o.method())
+		if o.method() == http.MethodGet {
+			allowed[o.Path] = append(allowed[o.Path], http.MethodHead)
 		}
 	}
 	for pattern, methods := range allowed {

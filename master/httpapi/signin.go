@@ -10,6 +10,7 @@ import (
 
 	"rollcall.dev/rollcall/api/connlimit"
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
+	"rollcall.dev/rollcall/master/httpapi/openapi"
 )
 
 // SignIn creates and ends browser sessions. Browsers cannot be made to send a token with each
@@ -66,17 +67,26 @@ func (a *API) sessionOperations() []operation {
 	const pattern = "/api/v1/session"
 	return []operation{
 		{
-			pattern: pattern, id: "getSession", serve: a.whenReady(a.getSession), schemaName: "SignedIn", statuses: []int{400, 401, 405, 429, 500, 503},
-			summary: "Get the authenticated user. `required` is false if this master does not require signing in.",
+			Operation: openapi.Operation{
+				Path: pattern, ID: "getSession", Schema: "SignedIn", Statuses: []int{400, 401, 405, 429, 500, 503},
+				Summary: "Get the authenticated user. `required` is false if this master does not require signing in.",
+			},
+			serve: a.whenReady(a.getSession),
 		},
 		{
-			method: http.MethodPost, pattern: pattern, id: "signIn", serve: a.whenReady(a.signIn), bodySchema: "Credentials", schemaName: "SignedIn",
-			statuses: []int{400, 401, 403, 405, 408, 413, 415, 429, 500, 503},
-			summary:  "Sign a browser in: sets a session cookie that is valid until the token expires, at most 12 hours. Requests from pages of other sites are rejected.",
+			Operation: openapi.Operation{
+				Method: http.MethodPost, Path: pattern, ID: "signIn", Body: "Credentials", Schema: "SignedIn",
+				Statuses: []int{400, 401, 403, 405, 408, 413, 415, 429, 500, 503},
+				Summary:  "Sign a browser in: sets a session cookie that is valid until the token expires, at most 12 hours. Requests from pages of other sites are rejected.",
+			},
+			serve: a.whenReady(a.signIn),
 		},
 		{
-			method: http.MethodDelete, pattern: pattern, id: "signOut", serve: a.whenReady(a.signOut), statuses: []int{400, 403, 405, 503},
-			summary: "Sign a browser out. Requests from pages of other sites are rejected.",
+			Operation: openapi.Operation{
+				Method: http.MethodDelete, Path: pattern, ID: "signOut", Statuses: []int{400, 403, 405, 503},
+				Summary: "Sign a browser out. Requests from pages of other sites are rejected.",
+			},
+			serve: a.whenReady(a.signOut),
 		},
 	}
 }

@@ -59,7 +59,7 @@ type httpWriter struct {
 func newHTTPWriter(w http.ResponseWriter, r *http.Request, f view.Framing, bookmarks bool) *httpWriter {
 	o := &httpWriter{w: w, controller: http.NewResponseController(w), ctx: r.Context(), sse: withoutCluster(f) == view.SSE, http2: r.ProtoMajor == 2, bookmarks: bookmarks}
 	h := w.Header()
-	h.Set("Content-Type", watchMediaType)
+	h.Set("Content-Type", httpv1.WatchMediaType)
 	if o.sse {
 		h.Set("Content-Type", "text/event-stream")
 	}

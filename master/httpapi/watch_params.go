@@ -8,6 +8,7 @@ import (
 	"time"
 
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
+	"rollcall.dev/rollcall/master/httpapi/openapi"
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -47,7 +48,7 @@ type detailRequest struct{ cluster, version string }
 var (
 	versionParameter = parameter{
 		"resourceVersion", "Version to resume from: changes since then are sent. Absent or 0: the current state is sent first, then changes.",
-		schema{"type": "string"},
+		openapi.String(),
 		func(p *params, v string) error { p.version = v; return view.ParseVersion(v) },
 	}
 	listVersionParameter = parameter{
@@ -56,20 +57,20 @@ var (
 	}
 	commonWatchParameters = []parameter{
 		watchParameter,
-		{"resourceVersionMatch", "As in Kubernetes; required with sendInitialEvents if there is a resourceVersion.", enum("NotOlderThan"), func(p *params, v string) error {
+		{"resourceVersionMatch", "As in Kubernetes; required with sendInitialEvents if there is a resourceVersion.", openapi.Enum("NotOlderThan"), func(p *params, v string) error {
 			p.notOlderThan = v == "NotOlderThan"
 			return oneOf(v, "NotOlderThan")
 		}},
-		{"sendInitialEvents", "Whether the current state is sent first. By default it is if there is no resourceVersion.", boolean(), func(p *params, v string) error {
+		{"sendInitialEvents", "Whether the current state is sent first. By default it is if there is no resourceVersion.", openapi.Boolean(), func(p *params, v string) error {
 			initial, err := parseBool(v)
 			p.initial = &initial
 			return err
 		}},
-		{"allowWatchBookmarks", "Send BOOKMARK events in a stream of JSON lines, at most one per interval. Other streams always have them.", boolean(), func(p *params, v string) (err error) {
+		{"allowWatchBookmarks", "Send BOOKMARK events in a stream of JSON lines, at most one per interval. Other streams always have them.", openapi.Boolean(), func(p *params, v string) (err error) {
 			p.bookmarks, err = parseBool(v)
 			return err
 		}},
-		{"timeoutSeconds", "The stream ends after this number of seconds.", integer(1, maxTimeoutSeconds), func(p *params, v string) error {
+		{"timeoutSeconds", "The stream ends after this number of seconds.", openapi.Integer(1, maxTimeoutSeconds), func(p *params, v string) error {
 			n, err := strconv.Atoi(v)
 			if err != nil || n < 1 || n > maxTimeoutSeconds {
 				return fmt.Errorf("must be a number from 1 to %d, got %s", maxTimeoutSeconds, quoteShort(v))
@@ -79,7 +80,7 @@ var (
 		}},
 		{
 			"usage", "How usage is sent: as one Usage event for each reading, as MODIFIED events of nodes and containers, or not at all.",
-			schema{"type": "string", "enum": []string{"events", "objects", "none"}, "default": "events"},
+			openapi.Schema{"type": "string", "enum": []string{"events", "objects", "none"}, "default": "events"},
 			func(p *params, v string) error {
 				p.usage = view.UsageModes[v]
 				return oneOf(v, "events", "objects", "none")
@@ -89,11 +90,11 @@ var (
 	clusterWatchParameters = append([]parameter{timeoutParameter, orInitial(versionParameter)}, commonWatchParameters...)
 	listWatchParameters    = append([]parameter{
 		orInitial(listVersionParameter), wordsParameter,
-		{"demand", "Names of clusters separated by commas, or `*` for all: the master keeps them reporting while the stream is open.", schema{"type": "string"}, func(p *params, v string) (err error) {
+		{"demand", "Names of clusters separated by commas, or `*` for all: the master keeps them reporting while the stream is open.", openapi.String(), func(p *params, v string) (err error) {
 			p.demand, err = parseDemand(strings.Split(v, ","))
 			return err
 		}},
-		{"detail", "Names of clusters separated by commas, whose own events are sent as well, with a `cluster` field. NAME@VERSION resumes from a version.", schema{"type": "string"}, func(p *params, v string) (err error) {
+		{"detail", "Names of clusters separated by commas, whose own events are sent as well, with a `cluster` field. NAME@VERSION resumes from a version.", openapi.String(), func(p *params, v string) (err error) {
 			p.detail, err = parseDetail(strings.Split(v, ","))
 			return err
 		}},

@@ -7,8 +7,13 @@ import (
 	"rollcall.dev/rollcall/api/state"
 )
 
-// ProblemMediaType is the media type of a Problem.
-const ProblemMediaType = "application/problem+json"
+// Media types of responses. That of a watch has a parameter that tells it apart from a list, as in the OpenAPI document
+// of Kubernetes.
+const (
+	JSONMediaType    = "application/json"
+	WatchMediaType   = "application/json;stream=watch"
+	ProblemMediaType = "application/problem+json"
+)
 
 // Problem is an error response (RFC 9457).
 type Problem struct {

@@ -1,4 +1,4 @@
-package httpapi
+package openapi
 
 import (
 	"bytes"
@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-//go:embed openapi.html
+//go:embed page.html
 var pageTemplate string
 
 // pageDocument is the part of the OpenAPI document that the page shows.

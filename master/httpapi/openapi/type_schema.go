@@ -1,4 +1,4 @@
-package httpapi
+package openapi
 
 import (
 	"encoding"
@@ -12,61 +12,7 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
-	"rollcall.dev/rollcall/master/view"
 )
-
-// schema is a part of the OpenAPI document: an object of OpenAPI, or a JSON Schema that is written
-// by hand. Those of Go types are inferred by schemaSet.
-type schema map[string]any
-
-func boolean() schema { return schema{"type": "boolean"} }
-
-func enum(values ...string) schema { return schema{"type": "string", "enum": values} }
-
-func integer(least, most int) schema {
-	return schema{"type": "integer", "minimum": least, "maximum": most}
-}
-
-func instant() schema { return schema{"type": "string", "format": "date-time"} }
-
-func ref(name string) schema { return schema{"$ref": refTo(name)} }
-
-func refTo(name string) string { return "#/components/schemas/" + name }
-
-// contractTypes holds the types of request bodies, responses and events, by the names of their
-// schemas.
-var contractTypes = map[string]reflect.Type{
-	"Document":           reflect.TypeFor[httpv1.Document](),
-	"SummaryDocument":    reflect.TypeFor[httpv1.SummaryDocument](),
-	"NodesDocument":      reflect.TypeFor[httpv1.NodesDocument](),
-	"PodsDocument":       reflect.TypeFor[httpv1.PodsDocument](),
-	"ContainersDocument": reflect.TypeFor[httpv1.ContainersDocument](),
-	"PortsDocument":      reflect.TypeFor[httpv1.PortsDocument](),
-	"ClusterList":        reflect.TypeFor[httpv1.ClusterList](),
-	"Cluster":            reflect.TypeFor[httpv1.Cluster](),
-	"Session":            reflect.TypeFor[httpv1.SessionStatus](),
-	"ClusterSession":     reflect.TypeFor[httpv1.Session](),
-	"Usage":              reflect.TypeFor[httpv1.Usage](),
-	"Bookmark":           reflect.TypeFor[httpv1.Bookmark](),
-	"FleetBookmark":      reflect.TypeFor[httpv1.ListBookmark](),
-	"Status":             reflect.TypeFor[httpv1.Status](),
-	"Problem":            reflect.TypeFor[httpv1.Problem](),
-	"Credentials":        reflect.TypeFor[httpv1.Credentials](),
-	"SignedIn":           reflect.TypeFor[httpv1.SignedIn](),
-	"Version":            reflect.TypeFor[httpv1.Version](),
-	"Summary":            reflect.TypeFor[state.Summary](),
-	"ClusterProblem":     reflect.TypeFor[state.Problem](),
-	"Node":               reflect.TypeFor[state.NodeView](),
-	"Pod":                reflect.TypeFor[state.PodView](),
-	"Container":          reflect.TypeFor[state.ContainerView](),
-	"Port":               reflect.TypeFor[state.PortView](),
-}
-
-// partSchemas holds the name of the schema of each part of a document.
-var partSchemas = map[view.Part]string{
-	view.Whole: "Document", view.Summary: "SummaryDocument", view.Nodes: "NodesDocument", view.Pods: "PodsDocument",
-	view.Containers: "ContainersDocument", view.Ports: "PortsDocument",
-}
 
 // fixedSchemas holds the schemas of types that encode themselves.
 var fixedSchemas = map[reflect.Type]*jsonschema.Schema{
