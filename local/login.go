@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"rollcall.dev/rollcall/master/httpapi"
+	"rollcall.dev/rollcall/master/httpapi/signin"
 	"rollcall.dev/rollcall/web"
 )
 
@@ -112,7 +113,7 @@ func (l *login) authenticate(r *http.Request) (httpapi.Authorizer, error) {
 	return func(context.Context, httpapi.Access) error { return nil }, nil
 }
 
-// user implements httpapi.SignIn.User.
+// user implements signin.Config.User.
 func (l *login) user(r *http.Request) (string, error) {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if strings.EqualFold(scheme, "Bearer") && equal(strings.TrimSpace(token), l.token) || l.signedIn(r) {
@@ -122,8 +123,8 @@ func (l *login) user(r *http.Request) (string, error) {
 }
 
 // signIn returns the callbacks of the page's form, which takes the bearer token.
-func (l *login) signIn() httpapi.SignIn {
-	return httpapi.SignIn{
+func (l *login) signIn() signin.Config {
+	return signin.Config{
 		Cookie: l.cookie,
 		Start: func(_ *http.Request, token string) (secret, user string, err error) {
 			if !equal(token, l.token) {

@@ -8,6 +8,7 @@ import (
 
 	"rollcall.dev/rollcall/master/access"
 	"rollcall.dev/rollcall/master/httpapi"
+	"rollcall.dev/rollcall/master/httpapi/signin"
 	"rollcall.dev/rollcall/master/servingcert"
 )
 
@@ -41,9 +42,9 @@ func identify(authenticator *access.Authenticator) httpapi.Authenticate {
 }
 
 // signIn returns the sign-in callbacks of the API, which are empty without an authenticator.
-func signIn(authenticator *access.Authenticator) httpapi.SignIn {
+func signIn(authenticator *access.Authenticator) signin.Config {
 	if authenticator == nil {
-		return httpapi.SignIn{}
+		return signin.Config{}
 	}
 	return authenticator.SignIn()
 }

@@ -12,8 +12,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/tlsfiles"
-	"rollcall.dev/rollcall/master/httpapi"
 	"rollcall.dev/rollcall/test/kube"
 )
 
@@ -199,7 +199,7 @@ func TestMasterWithoutPermissionsDeniesAccess(t *testing.T) {
 	api := serve(t, cluster, func(c *Config) { c.Hub = powerless })
 	for name, who := range map[string]client{"token": token(t, cluster), "certificate": person(t, cluster, "viewer")} {
 		got := api.get(who, "/api/v1/clusters")
-		if got.status != 503 || got.problem(t).Reason != httpapi.ReasonAuthorizerUnavailable || got.header.Get("Retry-After") == "" {
+		if got.status != 503 || got.problem(t).Reason != httpv1.ReasonAuthorizerUnavailable || got.header.Get("Retry-After") == "" {
 			t.Errorf("%s: got %d %s, want 503 with the reason Undecided", name, got.status, got.body)
 		}
 	}
@@ -215,7 +215,7 @@ func TestHubOutageDeniesAccess(t *testing.T) {
 	for name, who := range map[string]client{"certificate": viewer, "token": account} {
 		for _, path := range []string{"/api/v1/clusters", "/api/v1/clusters/prod-eu"} {
 			got := api.get(who, path)
-			if got.status != 503 || got.problem(t).Reason != httpapi.ReasonAuthorizerUnavailable || !strings.Contains(got.body, "the hub's API server") {
+			if got.status != 503 || got.problem(t).Reason != httpv1.ReasonAuthorizerUnavailable || !strings.Contains(got.body, "the hub's API server") {
 				t.Errorf("%s, %s: got %d %s, want 503 with the reason Undecided and a detail about the hub", name, path, got.status, got.body)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/request/union"
 
 	"rollcall.dev/rollcall/master/httpapi"
+	"rollcall.dev/rollcall/master/httpapi/signin"
 )
 
 // newRequestAuthenticator returns an authenticator that tries, in this order, the client
@@ -32,7 +33,7 @@ func (a *Authenticator) unauthenticatedError(r *http.Request) error {
 		return fmt.Errorf("%w: this client certificate has expired, is not for client authentication, or is not signed by a trusted authority; "+
 			"send one that the hub accepts, or `Authorization: Bearer TOKEN`", httpapi.ErrUnauthenticated)
 	}
-	if httpapi.LoginSecret(r) != "" {
+	if signin.Secret(r) != "" {
 		return fmt.Errorf("%w: your session has ended: the token expired, the session was idle for too long, or the master restarted; sign in again", httpapi.ErrUnauthenticated)
 	}
 	return fmt.Errorf("%w: send `Authorization: Bearer TOKEN` with a token of the hub, for example from `kubectl create token NAME`, "+

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 
 	"rollcall.dev/rollcall/master/httpapi"
+	"rollcall.dev/rollcall/master/httpapi/signin"
 )
 
 const (
@@ -118,7 +119,7 @@ func (s *loginSessions) token(secret string) (string, bool) {
 // AuthenticateRequest implements authenticator.Request. It ignores the cookie of a request that
 // has an Authorization header, whether that is valid or not.
 func (s *loginSessions) AuthenticateRequest(r *http.Request) (*authenticator.Response, bool, error) {
-	secret := httpapi.LoginSecret(r)
+	secret := signin.Secret(r)
 	if secret == "" || r.Header.Get("Authorization") != "" {
 		return nil, false, nil
 	}
@@ -134,8 +135,8 @@ func (s *loginSessions) AuthenticateRequest(r *http.Request) (*authenticator.Res
 }
 
 // SignIn returns the callbacks for signing in and out.
-func (a *Authenticator) SignIn() httpapi.SignIn {
-	return httpapi.SignIn{Start: a.signIn, End: a.logins.end, User: a.userName}
+func (a *Authenticator) SignIn() signin.Config {
+	return signin.Config{Start: a.signIn, End: a.logins.end, User: a.userName}
 }
 
 // signIn starts a login session for a token that the hub accepts.

@@ -12,6 +12,7 @@ import (
 	"rollcall.dev/rollcall/master/audit"
 	"rollcall.dev/rollcall/master/history"
 	"rollcall.dev/rollcall/master/httpapi/openapi"
+	"rollcall.dev/rollcall/master/httpapi/signin"
 	"rollcall.dev/rollcall/master/prom"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/view"
@@ -34,7 +35,7 @@ type Config struct {
 	// without Authenticate.
 	Hosts *Hosts
 	// SignIn is used together with Authenticate.
-	SignIn SignIn
+	SignIn signin.Config
 	// Links serves link.Path for agents that dial the master; nil for none. It authenticates agents itself.
 	Links http.Handler
 	// Page serves browsers outside of /api; nil for none. It is served without authentication, so

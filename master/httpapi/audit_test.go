@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/master/audit"
+	"rollcall.dev/rollcall/master/httpapi/signin"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/session/sessiontest"
 )
@@ -167,7 +168,7 @@ func TestAuditHasOnlyParametersOfTheRoute(t *testing.T) {
 	}
 	r := httptest.NewRequest(http.MethodPost, sessionPath, strings.NewReader(`{"token":"`+secret+`"}`))
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Cookie", plainCookie+"="+secret)
+	r.Header.Set("Cookie", signin.PlainCookie+"="+secret)
 	do(api, r)
 	log.mu.Lock()
 	defer log.mu.Unlock()

@@ -1,12 +1,14 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
+
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -112,4 +114,17 @@ func writeJSON(w http.ResponseWriter, a *view.EncodedBody) {
 	w.WriteHeader(http.StatusOK)
 	// A failed write means that the client has disconnected.
 	_, _ = a.Body.WriteTo(w)
+}
+
+// writeUncached writes a response that no cache may keep.
+func writeUncached(w http.ResponseWriter, response any) error {
+	body, err := json.Marshal(response)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header()["Content-Type"] = jsonContentType
+	// A failed write means that the client has disconnected.
+	_, _ = w.Write(append(body, '\n'))
+	return nil
 }

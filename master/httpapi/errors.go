@@ -44,7 +44,7 @@ func (a *API) writeError(w http.ResponseWriter, r *http.Request, err error) {
 // problem returns the Problem for an error, and logs internal errors and unreadable reports.
 func (a *API) problem(r *http.Request, err error) *httpv1.Problem {
 	p := problemOf(err)
-	if p.Status == http.StatusInternalServerError || p.Reason == ReasonUnreadable {
+	if p.Status == http.StatusInternalServerError || p.Reason == httpv1.ReasonUnreadable {
 		a.config.Log.Error("request failed", "path", r.URL.Path, "error", err)
 	}
 	return p
@@ -60,23 +60,23 @@ func problemOf(err error) *httpv1.Problem {
 	case errors.As(err, &problem):
 		return problem
 	case errors.As(err, &parameter):
-		return &httpv1.Problem{Status: http.StatusBadRequest, Reason: ReasonBadRequest, Parameter: shortenName(parameter.Name), Detail: parameter.Error()}
+		return &httpv1.Problem{Status: http.StatusBadRequest, Reason: httpv1.ReasonBadRequest, Parameter: shortenName(parameter.Name), Detail: parameter.Error()}
 	case errors.As(err, &unreadable):
-		return &httpv1.Problem{Status: http.StatusServiceUnavailable, Reason: ReasonUnreadable, Cluster: unreadable.Cluster, Detail: unreadable.Error(), RetryAfter: unreadableRetryAfter}
+		return &httpv1.Problem{Status: http.StatusServiceUnavailable, Reason: httpv1.ReasonUnreadable, Cluster: unreadable.Cluster, Detail: unreadable.Error(), RetryAfter: unreadableRetryAfter}
 	case errors.Is(err, ErrUnauthenticated):
-		return &httpv1.Problem{Status: http.StatusUnauthorized, Reason: ReasonUnauthorized, Detail: err.Error()}
+		return &httpv1.Problem{Status: http.StatusUnauthorized, Reason: httpv1.ReasonUnauthorized, Detail: err.Error()}
 	case errors.Is(err, ErrForbidden):
-		return &httpv1.Problem{Status: http.StatusForbidden, Reason: ReasonForbidden, Detail: err.Error()}
+		return &httpv1.Problem{Status: http.StatusForbidden, Reason: httpv1.ReasonForbidden, Detail: err.Error()}
 	case errors.Is(err, ErrTooManyRequests):
-		return &httpv1.Problem{Status: http.StatusTooManyRequests, Reason: ReasonTooManyRequests, Detail: err.Error(), RetryAfter: tooManyRetryAfter}
+		return &httpv1.Problem{Status: http.StatusTooManyRequests, Reason: httpv1.ReasonTooManyRequests, Detail: err.Error(), RetryAfter: tooManyRetryAfter}
 	case errors.Is(err, ErrAuthorizerUnavailable):
-		return &httpv1.Problem{Status: http.StatusServiceUnavailable, Reason: ReasonAuthorizerUnavailable, Detail: err.Error(), RetryAfter: authorizerRetryAfter}
+		return &httpv1.Problem{Status: http.StatusServiceUnavailable, Reason: httpv1.ReasonAuthorizerUnavailable, Detail: err.Error(), RetryAfter: authorizerRetryAfter}
 	case errors.Is(err, session.ErrRegistryUnavailable):
 		return registryProblem(err)
 	case errors.Is(err, errDraining), errors.Is(err, session.ErrStopping):
-		return &httpv1.Problem{Status: http.StatusServiceUnavailable, Reason: ReasonShuttingDown, Detail: "this master is shutting down; retry", RetryAfter: time.Second}
+		return &httpv1.Problem{Status: http.StatusServiceUnavailable, Reason: httpv1.ReasonShuttingDown, Detail: "this master is shutting down; retry", RetryAfter: time.Second}
 	}
-	return &httpv1.Problem{Status: http.StatusInternalServerError, Reason: ReasonInternal, Detail: "internal error; see the master's log"}
+	return &httpv1.Problem{Status: http.StatusInternalServerError, Reason: httpv1.ReasonInternal, Detail: "internal error; see the master's log"}
 }
 
 // registryError returns the error response for an error of the registry.
@@ -89,7 +89,7 @@ func registryError(cluster string, err error) error {
 
 func registryProblem(err error) *httpv1.Problem {
 	return &httpv1.Problem{
-		Status: http.StatusServiceUnavailable, Reason: ReasonRegistryUnavailable, RetryAfter: registryRetryAfter,
+		Status: http.StatusServiceUnavailable, Reason: httpv1.ReasonRegistryUnavailable, RetryAfter: registryRetryAfter,
 		Detail: err.Error() + "; retry, and if this persists, check this master's log and the hub's API server",
 	}
 }
@@ -105,7 +105,7 @@ func (a *API) awaitProblem(cluster string, timeout time.Duration, err error) err
 		return registryProblem(err)
 	case errors.Is(err, session.ErrSuspended):
 		return &httpv1.Problem{
-			Status: http.StatusConflict, Reason: ReasonSuspended, Cluster: cluster,
+			Status: http.StatusConflict, Reason: httpv1.ReasonSuspended, Cluster: cluster,
 			Detail: fmt.Sprintf("cluster %s is suspended; set spec.suspend of its ClusterAgent to false to resume", cluster),
 		}
 	case errors.As(err, &unreachable):
@@ -130,7 +130,7 @@ func (a *API) lastKnown(cluster string, k session.LastKnown) session.LastKnown {
 
 func unknownCluster(requested string) *httpv1.Problem {
 	return &httpv1.Problem{
-		Status: http.StatusNotFound, Reason: ReasonNotFound,
+		Status: http.StatusNotFound, Reason: httpv1.ReasonNotFound,
 		Detail: fmt.Sprintf("cluster %s not found by name or cluster IP, or you are not allowed to see it; GET /api/v1/clusters lists those that you may see", quoteShort(requested)),
 	}
 }
@@ -169,7 +169,7 @@ func unreachableProblem(cluster string, e *session.UnreachableError, known sessi
 
 func noReportProblem(cluster string, timeout time.Duration, e *session.NoReportError, known session.LastKnown) *httpv1.Problem {
 	return &httpv1.Problem{
-		Status: http.StatusGatewayTimeout, Reason: ReasonNoReport, Cluster: cluster,
+		Status: http.StatusGatewayTimeout, Reason: httpv1.ReasonNoReport, Cluster: cluster,
 		Detail: fmt.Sprintf("no report from cluster %s within %s (phase %s); retry, or use a longer timeout (at most %s)",
 			cluster, timeout, e.Phase, maxTimeout),
 		LastObservedAt: known.ObservedAt, LastKnown: known.Summary,

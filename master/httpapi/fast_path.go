@@ -3,11 +3,11 @@ package httpapi
 import (
 	"context"
 	"net/http"
-	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"strconv"
 	"strings"
 	"time"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/view"
 )

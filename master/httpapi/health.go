@@ -69,7 +69,7 @@ func (a *API) whenReady(handle handlerFunc) handlerFunc {
 		for _, check := range a.config.Ready {
 			if err := check.Ready(); err != nil {
 				return &httpv1.Problem{
-					Status: http.StatusServiceUnavailable, Reason: ReasonNotReady, RetryAfter: time.Second,
+					Status: http.StatusServiceUnavailable, Reason: httpv1.ReasonNotReady, RetryAfter: time.Second,
 					Detail: fmt.Sprintf("this master is not ready: %s: %v", check.Name, err),
 				}
 			}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 )
 
 func TestHostileRequestsGetProblems(t *testing.T) {
@@ -23,25 +25,25 @@ func TestHostileRequestsGetProblems(t *testing.T) {
 		status int
 		reason string
 	}{
-		{"/api/v1/clusters/prod-eu?" + filters.String(), 400, ReasonBadRequest},
-		{"/api/v1/clusters/prod-eu/pods?q=" + strings.Repeat("%C3%A4", 2000), 400, ReasonBadRequest},
-		{"/api/v1/clusters/prod-eu/pods?q=%C3%28", 400, ReasonBadRequest},
-		{"/api/v1/clusters/prod-eu/pods?namespace=%00", 400, ReasonBadRequest},
-		{"/api/v1/clusters/prod-eu/pods?" + strings.Repeat("limit=1&", 900), 400, ReasonBadRequest},
-		{"/api/v1/clusters/" + strings.Repeat("a", 20_000), 404, ReasonNotFound},
-		{"/api/v1/clusters/a%2Fpods", 404, ReasonNotFound},
-		{"/api/v1/clusters/%2e%2e%2fclusters", 404, ReasonNoSuchPath},
-		{"/api/v1/clusters/..", 404, ReasonNoSuchPath},
-		{"/api/v1/clusters/../clusters", 404, ReasonNoSuchPath},
-		{"/api/v1/clusters/prod-eu/../prod-us", 404, ReasonNoSuchPath},
-		{"/api/v1/clusters/prod-eu/%2e%2e/%2e%2e", 404, ReasonNoSuchPath},
-		{"/api/v1/clusters//", 404, ReasonNoSuchPath},
-		{"/api/v1/clusters/prod-eu/", 404, ReasonNoSuchPath},
-		{"//api/v1/clusters", 404, ReasonNoSuchPath},
-		{"/api/v1/clusters/prod-eu%00", 404, ReasonNotFound},
-		{"/api/v1/clusters/%FF%FE", 404, ReasonNotFound},
-		{"/api/v1/clusters/%20", 404, ReasonNotFound},
-		{"/api/v1/clusters/<script>alert(1)<%2Fscript>", 404, ReasonNoSuchPath},
+		{"/api/v1/clusters/prod-eu?" + filters.String(), 400, httpv1.ReasonBadRequest},
+		{"/api/v1/clusters/prod-eu/pods?q=" + strings.Repeat("%C3%A4", 2000), 400, httpv1.ReasonBadRequest},
+		{"/api/v1/clusters/prod-eu/pods?q=%C3%28", 400, httpv1.ReasonBadRequest},
+		{"/api/v1/clusters/prod-eu/pods?namespace=%00", 400, httpv1.ReasonBadRequest},
+		{"/api/v1/clusters/prod-eu/pods?" + strings.Repeat("limit=1&", 900), 400, httpv1.ReasonBadRequest},
+		{"/api/v1/clusters/" + strings.Repeat("a", 20_000), 404, httpv1.ReasonNotFound},
+		{"/api/v1/clusters/a%2Fpods", 404, httpv1.ReasonNotFound},
+		{"/api/v1/clusters/%2e%2e%2fclusters", 404, httpv1.ReasonNoSuchPath},
+		{"/api/v1/clusters/..", 404, httpv1.ReasonNoSuchPath},
+		{"/api/v1/clusters/../clusters", 404, httpv1.ReasonNoSuchPath},
+		{"/api/v1/clusters/prod-eu/../prod-us", 404, httpv1.ReasonNoSuchPath},
+		{"/api/v1/clusters/prod-eu/%2e%2e/%2e%2e", 404, httpv1.ReasonNoSuchPath},
+		{"/api/v1/clusters//", 404, httpv1.ReasonNoSuchPath},
+		{"/api/v1/clusters/prod-eu/", 404, httpv1.ReasonNoSuchPath},
+		{"//api/v1/clusters", 404, httpv1.ReasonNoSuchPath},
+		{"/api/v1/clusters/prod-eu%00", 404, httpv1.ReasonNotFound},
+		{"/api/v1/clusters/%FF%FE", 404, httpv1.ReasonNotFound},
+		{"/api/v1/clusters/%20", 404, httpv1.ReasonNotFound},
+		{"/api/v1/clusters/<script>alert(1)<%2Fscript>", 404, httpv1.ReasonNoSuchPath},
 	} {
 		f := shop(t)
 		r := httptest.NewRequest(http.MethodGet, "/", nil)

@@ -11,9 +11,6 @@ import (
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
 )
 
-// ReasonMisdirected is the reason of a Problem for a Host header that is not accepted.
-const ReasonMisdirected = "Misdirected"
-
 // Hosts is the set of accepted Host headers for a master without authentication. It protects
 // against DNS rebinding: a page of attacker.example, whose name resolves to the master's address,
 // would otherwise be of the same origin as the master for the browser. IP addresses need no list,
@@ -68,7 +65,7 @@ func hostname(host string) (name string, ok bool) {
 func (a *API) misdirected(_ http.ResponseWriter, r *http.Request) error {
 	hint := cmp.Or(a.config.Hosts.Hint, "this master runs with --auth none: use localhost or its IP address, or add the host to --allowed-hosts")
 	return &httpv1.Problem{
-		Status: http.StatusMisdirectedRequest, Reason: ReasonMisdirected,
+		Status: http.StatusMisdirectedRequest, Reason: httpv1.ReasonMisdirected,
 		Detail: fmt.Sprintf("host %s is not accepted; %s", quoteShort(r.Host), hint),
 	}
 }

@@ -6,13 +6,14 @@ import (
 	"strconv"
 
 	"rollcall.dev/rollcall/master/httpapi/openapi"
+	"rollcall.dev/rollcall/master/httpapi/signin"
 	"rollcall.dev/rollcall/master/view"
 )
 
 // renderOpenAPI returns the OpenAPI document. It is generated from the tables that parse requests and the types that are
 // encoded in responses.
 func (a *API) renderOpenAPI() (openapi.Document, error) {
-	description := openapi.API{Types: heapsterSchemas, Schemas: prometheusSchemas, Cookie: secureCookie}
+	description := openapi.API{Types: heapsterSchemas, Schemas: prometheusSchemas, Cookie: signin.SecureCookie}
 	for _, o := range slices.Concat(a.operations(), a.prometheusOperations(), heapsterOperations()) {
 		description.Operations = append(description.Operations, o.documented())
 	}

@@ -14,8 +14,10 @@ import (
 	"testing"
 
 	"github.com/google/jsonschema-go/jsonschema"
+
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire"
+	"rollcall.dev/rollcall/master/httpapi/signin"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/session/dial"
 )
@@ -220,7 +222,7 @@ func TestResponsesMatchTheDocument(t *testing.T) {
 func refusing(t *testing.T, err error) *API {
 	return shop(t).prometheusAPI(func(c *Config) {
 		c.Authenticate = func(*http.Request) (Authorizer, error) { return nil, err }
-		c.SignIn = SignIn{
+		c.SignIn = signin.Config{
 			Start: func(*http.Request, string) (string, string, error) { return "", "", err },
 			End:   func(string) {},
 			User: func(*http.Request) (string, error) {

@@ -153,6 +153,15 @@ func rejectUnknown(values url.Values, table []parameter) error {
 	return &view.ParameterError{Name: slices.Min(remaining), Message: message}
 }
 
+// rejectQuery returns an error if the query string has any parameters.
+func rejectQuery(r *http.Request) error {
+	values, err := parseQuery(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	return rejectUnknown(values, nil)
+}
+
 // takeParam removes one parameter from the values and parses it.
 func takeParam(values url.Values, name string, set func(string) error) error {
 	got, ok := values[name]
@@ -198,5 +207,5 @@ func parseBool(value string) (bool, error) {
 }
 
 func badRequest(detail string) error {
-	return &httpv1.Problem{Status: http.StatusBadRequest, Reason: ReasonBadRequest, Detail: detail}
+	return &httpv1.Problem{Status: http.StatusBadRequest, Reason: httpv1.ReasonBadRequest, Detail: detail}
 }

@@ -169,7 +169,7 @@ func parseForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, &httpv1.Problem{Status: http.StatusRequestTimeout, Reason: ReasonBadRequest, Detail: "the request body did not arrive in time"}
+		return nil, &httpv1.Problem{Status: http.StatusRequestTimeout, Reason: httpv1.ReasonBadRequest, Detail: "the request body did not arrive in time"}
 	} else if err != nil {
 		return nil, &prom.Error{Type: prom.ErrorBadData, Err: err}
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/session/sessiontest"
 )
@@ -75,8 +76,8 @@ func TestUnreadableRegistryOfTheSessions(t *testing.T) {
 	f := shop(t)
 	f.Reports, f.Failures = nil, map[string]error{"prod-eu": session.ErrRegistryUnavailable}
 	w := get(f.api(nil), eu1)
-	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), ReasonRegistryUnavailable) {
-		t.Errorf("got %d %s, want 503 %s", w.Code, w.Body, ReasonRegistryUnavailable)
+	if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), httpv1.ReasonRegistryUnavailable) {
+		t.Errorf("got %d %s, want 503 %s", w.Code, w.Body, httpv1.ReasonRegistryUnavailable)
 	}
 }
 

@@ -166,7 +166,7 @@ func rejectBody(handle handlerFunc) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if r.ContentLength != 0 {
 			w.Header().Set("Connection", "close")
-			return &httpv1.Problem{Status: http.StatusBadRequest, Reason: ReasonBadRequest, Detail: "this path does not accept a request body"}
+			return &httpv1.Problem{Status: http.StatusBadRequest, Reason: httpv1.ReasonBadRequest, Detail: "this path does not accept a request body"}
 		}
 		return handle(w, r)
 	}
@@ -176,7 +176,7 @@ func methodNotAllowed(allowed []string) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
 		return &httpv1.Problem{
-			Status: http.StatusMethodNotAllowed, Reason: ReasonMethodNotAllowed,
+			Status: http.StatusMethodNotAllowed, Reason: httpv1.ReasonMethodNotAllowed,
 			Detail: fmt.Sprintf("method %s is not allowed; use %s", quoteShort(r.Method), joinMethods(allowed)),
 		}
 	}
@@ -195,14 +195,14 @@ func joinMethods(methods []string) string {
 // requests.
 func tooManyRequests(http.ResponseWriter, *http.Request) error {
 	return &httpv1.Problem{
-		Status: http.StatusTooManyRequests, Reason: ReasonTooManyRequests, RetryAfter: time.Second,
+		Status: http.StatusTooManyRequests, Reason: httpv1.ReasonTooManyRequests, RetryAfter: time.Second,
 		Detail: "too many unauthenticated requests from your address are open; retry later, or send a token with each request",
 	}
 }
 
 func noSuchPath(_ http.ResponseWriter, r *http.Request) error {
 	return &httpv1.Problem{
-		Status: http.StatusNotFound, Reason: ReasonNoSuchPath,
+		Status: http.StatusNotFound, Reason: httpv1.ReasonNoSuchPath,
 		Detail: fmt.Sprintf("no such path %s; see /api/openapi.json", quoteShort(r.URL.Path)),
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/tlsfiles"
 	"rollcall.dev/rollcall/master/session"
 )
@@ -88,7 +89,7 @@ func TestShutdownEndsWaitingRequests(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Errorf("stop: got error %v, want none", err)
 	}
-	if got := <-answered; !strings.Contains(got, "503") || !strings.Contains(got, ReasonShuttingDown) {
+	if got := <-answered; !strings.Contains(got, "503") || !strings.Contains(got, httpv1.ReasonShuttingDown) {
 		t.Errorf("waiting request: got %s, want 503 ShuttingDown", got)
 	}
 	http.DefaultClient.CloseIdleConnections()

@@ -145,7 +145,7 @@ func (s *stream) sendPending(now time.Time) error {
 		var p *httpv1.Problem
 		switch {
 		case s.list == nil || !errors.As(err, &p):
-		case p.Reason == ReasonExpired:
+		case p.Reason == httpv1.ReasonExpired:
 			d.started = false
 			err = d.sendPending(now, s.write)
 		default: // the other watches continue

@@ -13,15 +13,12 @@ import (
 	"rollcall.dev/rollcall/master/view"
 )
 
-// ReasonExpired is the reason of a Problem for a resourceVersion that is too old or unknown.
-const ReasonExpired = "Expired"
-
 // expiredProblem converts view.ErrExpired into a Problem, and returns other errors unchanged.
 func expiredProblem(err error) error {
 	if !errors.Is(err, view.ErrExpired) {
 		return err
 	}
-	return &httpv1.Problem{Status: http.StatusGone, Reason: ReasonExpired, Detail: err.Error()}
+	return &httpv1.Problem{Status: http.StatusGone, Reason: httpv1.ReasonExpired, Detail: err.Error()}
 }
 
 // watchCluster streams the events of one cluster.
@@ -156,7 +153,7 @@ func (a *API) authorizeWatch(ctx context.Context, r *http.Request, cluster strin
 		return err
 	}
 	if err == nil && name != cluster {
-		return &httpv1.Problem{Status: http.StatusGone, Reason: ReasonExpired, Detail: fmt.Sprintf("%s does not belong to cluster %s any more; start a new watch", quoteShort(requested), cluster)}
+		return &httpv1.Problem{Status: http.StatusGone, Reason: httpv1.ReasonExpired, Detail: fmt.Sprintf("%s does not belong to cluster %s any more; start a new watch", quoteShort(requested), cluster)}
 	}
 	authorize, err := a.authenticate(r)
 	if err == nil {

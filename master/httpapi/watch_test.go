@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/session"
@@ -104,13 +105,13 @@ func TestVersionsThatCannotBeResumed(t *testing.T) {
 		status        int
 		reason        string
 	}{
-		{"of another epoch", "17.abc-4", 410, ReasonExpired},
-		{"of the future", "17.9f2c-400", 410, ReasonExpired},
-		{"of the past, and forgotten", "17.9f2c-1", 410, ReasonExpired},
+		{"of another epoch", "17.abc-4", 410, httpv1.ReasonExpired},
+		{"of the future", "17.9f2c-400", 410, httpv1.ReasonExpired},
+		{"of the past, and forgotten", "17.9f2c-1", 410, httpv1.ReasonExpired},
 		{"of another term, of the same content", "99.9f2c-4", 200, ""},
-		{"no version", "yesterday", 400, ReasonBadRequest},
-		{"a number", "42", 400, ReasonBadRequest},
-		{"endless", "1." + strings.Repeat("f", 100) + "-1", 400, ReasonBadRequest},
+		{"no version", "yesterday", 400, httpv1.ReasonBadRequest},
+		{"a number", "42", 400, httpv1.ReasonBadRequest},
+		{"endless", "1." + strings.Repeat("f", 100) + "-1", 400, httpv1.ReasonBadRequest},
 		{"empty", "", 200, ""},
 		{"zero", "0", 200, ""},
 	} {

@@ -5,9 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -20,10 +18,6 @@ import (
 
 // maxMessageBytes is the maximum length of a client's message in bytes.
 const maxMessageBytes = 64 << 10
-
-// ReasonCrossOrigin is the reason of a Problem for a page of another site that opens a websocket,
-// or signs in or out.
-const ReasonCrossOrigin = "CrossOrigin"
 
 // wsWriter is a streamWriter over a websocket, with one event per message.
 type wsWriter struct {
@@ -50,27 +44,6 @@ func checkHandshake(r *http.Request) error {
 		return badRequest("invalid websocket handshake: it requires HTTP/1.1, Connection: Upgrade, Sec-WebSocket-Version: 13, and a Sec-WebSocket-Key of 16 bytes in base64")
 	}
 	return nil
-}
-
-// sameOrigin rejects requests from pages of other sites: browsers do not apply the same-origin
-// policy to websockets. If the master itself terminates TLS, a page without TLS is another site.
-func sameOrigin(r *http.Request, what string) error {
-	origin := r.Header.Get("Origin")
-	if origin == "" {
-		return nil
-	}
-	u, err := url.Parse(origin)
-	if err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host) && (r.TLS == nil || u.Scheme == "https") {
-		return nil
-	}
-	return crossOrigin(r, what)
-}
-
-func crossOrigin(r *http.Request, what string) error {
-	return &httpv1.Problem{
-		Status: http.StatusForbidden, Reason: ReasonCrossOrigin,
-		Detail: fmt.Sprintf("cross-origin request: a page of %s may not %s", quoteShort(r.Header.Get("Origin")), what),
-	}
 }
 
 // newWSWriter upgrades the connection. It starts a goroutine that reads messages; close waits for

@@ -12,6 +12,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/master/session"
 )
@@ -117,7 +118,7 @@ func TestCrossOriginWebsocketIsRejected(t *testing.T) {
 			}
 		}
 		w := do(f.api(nil), r)
-		if refused := w.Code == 403 && strings.Contains(w.Body.String(), ReasonCrossOrigin); refused != (want == 403) {
+		if refused := w.Code == 403 && strings.Contains(w.Body.String(), httpv1.ReasonCrossOrigin); refused != (want == 403) {
 			t.Errorf("Origin %q: got %d %s, want %d", origin, w.Code, w.Body, want)
 		}
 		if f.Watching("prod-eu") != 0 {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/connlimit"
+	"rollcall.dev/rollcall/master/httpapi/signin"
 )
 
 // fakeSignIn accepts the token "good" and starts a session with the secret "s3cret".
@@ -29,7 +30,7 @@ func (d *fakeSignIn) config(c *Config) {
 		}
 		return func(context.Context, Access) error { return nil }, nil
 	}
-	c.SignIn = SignIn{
+	c.SignIn = signin.Config{
 		Start: func(_ *http.Request, token string) (string, string, error) {
 			if token != "good" {
 				return "", "", fmt.Errorf("%w: refused", ErrUnauthenticated)
@@ -43,7 +44,7 @@ func (d *fakeSignIn) config(c *Config) {
 }
 
 func (d *fakeSignIn) user(r *http.Request) (string, error) {
-	if LoginSecret(r) != "s3cret" || !d.open {
+	if signin.Secret(r) != "s3cret" || !d.open {
 		return "", fmt.Errorf("%w: sign in", ErrUnauthenticated)
 	}
 	return "jane", nil
@@ -62,7 +63,7 @@ func signInRequest(body string, headers ...string) *http.Request {
 }
 
 func TestSignInAndSignOut(t *testing.T) {
-	for name, over := range map[string]*tls.ConnectionState{secureCookie: {}, plainCookie: nil} {
+	for name, over := range map[string]*tls.ConnectionState{signin.SecureCookie: {}, signin.PlainCookie: nil} {
 		d := &fakeSignIn{}
 		api := shop(t).api(d.config)
 		c := readContract(t, api)
@@ -106,7 +107,7 @@ func TestSignInAndSignOut(t *testing.T) {
 }
 
 func TestInvalidSignInIsRejectedWithoutExposingTheToken(t *testing.T) {
-	long := `{"token":"hunter2` + strings.Repeat("a", maxCredentialsBytes) + `"}`
+	long := `{"token":"hunter2` + strings.Repeat("a", 64<<10) + `"}`
 	for name, tc := range map[string]struct {
 		request *http.Request
 		status  int
@@ -148,7 +149,7 @@ func TestSameOriginPageSignsInAndOut(t *testing.T) {
 	}
 	out := httptest.NewRequest(http.MethodDelete, sessionPath, nil)
 	out.Header.Set("Origin", "https://evil.example")
-	out.AddCookie(&http.Cookie{Name: plainCookie, Value: "s3cret"})
+	out.AddCookie(&http.Cookie{Name: signin.PlainCookie, Value: "s3cret"})
 	if w := do(api, out); w.Code != 403 || !d.open {
 		t.Errorf("sign out from another site: got %d, signed in: %t, want 403 and true", w.Code, d.open)
 	}
