@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
@@ -10,24 +9,18 @@ import (
 	"rollcall.dev/rollcall/master/cache"
 )
 
-// Peers are the other masters that share the Store with this one. Its methods may be called by any goroutine.
+// Peers are the other masters that share the Store with this one. Its methods may be called by any goroutine, and
+// do not block.
 type Peers interface {
 	// Owns reports whether this master owns a cluster: whether it has the cluster's session, and writes its reports to the
-	// Store and its status to the hub. It does not block. Sessions.OwnershipChanged has to be called when the answer for
+	// Store and its status to the hub. Sessions.OwnershipChanged has to be called when the answer for
 	// any cluster may have changed.
 	Owns(cluster string) bool
-	// HandOver passes a cluster, which this master could not dial several times, to another master for some minutes. It
-	// does not block.
+	// HandOver passes a cluster, which this master could not dial several times, to another master for some
+	// minutes.
 	HandOver(cluster string)
-	// Want tells the other masters which clusters have demand at this one; see Sessions.PeerWants.
-	Want(ctx context.Context, wants []Want) error
-}
-
-// Want is the demand for a cluster at one master.
-type Want struct {
-	Cluster string
-	// For is how long it lasts unless it is repeated.
-	For time.Duration
+	// Want tells the owner of a cluster that the cluster has demand at this master for the next d; see Sessions.PeerWants.
+	Want(cluster string, d time.Duration)
 }
 
 const (
@@ -36,8 +29,6 @@ const (
 	// wantPeriod is the time between two announcements of demand, and wantTTL how long the demand of open watches lasts
 	// after one.
 	wantPeriod, wantTTL = 5 * time.Second, 15 * time.Second
-	// maxWants limits one announcement.
-	maxWants = 256
 	// failuresUntilHandOver is the number of failed attempts after which the owner hands a cluster over.
 	failuresUntilHandOver = 3
 )
@@ -76,25 +67,22 @@ func (c *clusterState) hasDemandLocked() bool {
 	return demand
 }
 
-// PeerWants registers demand at another master. Clusters that this master does not own or does not know ignore it.
-func (s *Sessions) PeerWants(wants []Want) {
-	now := time.Now()
-	for _, want := range wants {
-		c, _ := s.syncKnownCluster(want.Cluster)
-		if c == nil {
-			continue
-		}
-		c.read(func() {
-			if c.blockedReason() != "" {
-				return
-			}
-			hadDemand := c.hasDemandLocked()
-			c.demand.extendPeers(now.Add(min(max(want.For, 0), demandTTL(c.spec))))
-			if c.owned() && (!hadDemand || !c.running) {
-				c.wakeWorker()
-			}
-		})
+// PeerWants registers demand at another master for the next d. It does nothing if this master does not know the cluster.
+func (s *Sessions) PeerWants(cluster string, d time.Duration) {
+	c, _ := s.syncKnownCluster(cluster)
+	if c == nil {
+		return
 	}
+	c.read(func() {
+		if c.blockedReason() != "" {
+			return
+		}
+		hadDemand := c.hasDemandLocked()
+		c.demand.extendPeers(time.Now().Add(min(max(d, 0), demandTTL(c.spec))))
+		if c.owned() && (!hadDemand || !c.running) {
+			c.wakeWorker()
+		}
+	})
 }
 
 // syncKnownCluster returns the state of a cluster, and creates it if the Registry has the cluster. Unlike demandCluster it
@@ -119,24 +107,9 @@ func (c *clusterState) guestAt() time.Time {
 	return since.Add(guestDelay)
 }
 
-// peering exchanges demand and reports with the other masters.
-type peering struct {
-	sessions *Sessions
-	wake     chan struct{}
-
-	mu sync.Mutex
-	// pending has the clusters whose demand was not announced yet.
-	pending map[*clusterState]bool
-}
-
-func newPeering(s *Sessions) *peering {
-	return &peering{sessions: s, wake: make(chan struct{}, 1), pending: map[*clusterState]bool{}}
-}
-
-// run starts the goroutines of the peering.
-func (p *peering) run(ctx context.Context) {
-	s := p.sessions
-	s.group.Go(func() { p.announceWants(ctx) })
+// runPeers starts the goroutines that exchange demand and reports with the other masters.
+func (s *Sessions) runPeers(ctx context.Context) {
+	s.group.Go(func() { s.repeatWants(ctx) })
 	feed, ok := s.config.Store.(cache.Feed)
 	if !ok {
 		return
@@ -149,83 +122,36 @@ func (p *peering) run(ctx context.Context) {
 	})
 }
 
-// announceDemand has the demand at this master announced, unless this master owns the cluster. c.mu must be held.
-func (c *clusterState) announceDemand() {
-	p := c.sessions.peers
-	if p == nil || c.owned() {
-		return
-	}
-	p.mu.Lock()
-	p.pending[c] = true
-	p.mu.Unlock()
-	signal(p.wake)
-}
-
-// announceWants announces new demand immediately, and all demand every wantPeriod.
-func (p *peering) announceWants(ctx context.Context) {
+// repeatWants announces the demand at this master every wantPeriod.
+func (s *Sessions) repeatWants(ctx context.Context) {
 	ticker := time.NewTicker(wantPeriod)
 	defer ticker.Stop()
 	for {
-		var clusters []*clusterState
 		select {
 		case <-ctx.Done():
 			return
-		case <-p.wake:
-			clusters = p.takePending()
 		case <-ticker.C:
-			p.takePending()
-			clusters = p.sessions.allClusters()
-		}
-		now := time.Now()
-		var wants []Want
-		for _, c := range clusters {
-			if want, ok := c.want(now); ok {
-				wants = append(wants, want)
-			}
-			if len(wants) == maxWants {
-				p.send(ctx, wants)
-				wants = nil
+			for _, c := range s.allClusters() {
+				c.read(c.announceDemand)
 			}
 		}
-		p.send(ctx, wants)
 	}
 }
 
-func (p *peering) takePending() (clusters []*clusterState) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for c := range p.pending {
-		clusters = append(clusters, c)
-	}
-	clear(p.pending)
-	return clusters
-}
-
-// send announces wants. A failure is not logged here: the Store logs its outages, and the next announcement repeats it.
-func (p *peering) send(ctx context.Context, wants []Want) {
-	if len(wants) == 0 {
+// announceDemand tells the owner of the cluster of the demand at this master, if another master owns it. c.mu must be held.
+func (c *clusterState) announceDemand() {
+	if c.owned() || c.blockedReason() != "" {
 		return
 	}
-	if err := p.sessions.config.Peers.Want(ctx, wants); err != nil {
-		p.sessions.config.Log.Debug("cannot announce demand to other masters", "error", err)
-	}
-}
-
-// want returns the demand at this master for a cluster that it does not own, and false if there is none.
-func (c *clusterState) want(now time.Time) (Want, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.owned() || c.blockedReason() != "" {
-		return Want{}, false
-	}
+	now := time.Now()
 	exists, end := c.demand.at(now, c.spec, false)
 	if !exists {
-		return Want{}, false
+		return
 	}
 	if c.demand.hasReaders() {
 		end = later(c.demand.until, now.Add(wantTTL))
 	}
-	return Want{Cluster: c.name, For: end.Sub(now)}, true
+	c.sessions.config.Peers.Want(c.name, end.Sub(now))
 }
 
 // followedTTL implements cache.Follower.TTL.

@@ -1,8 +1,6 @@
 package session
 
 import (
-	"context"
-	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -44,19 +42,17 @@ func (p peersOf) HandOver(cluster string) {
 	p.all.handed = append(p.all.handed, cluster)
 }
 
-func (p peersOf) Want(_ context.Context, wants []Want) error {
+func (p peersOf) Want(cluster string, d time.Duration) {
 	p.all.mu.Lock()
-	cut := p.all.cutWant
-	p.all.mu.Unlock()
-	if cut {
-		return errors.New("no channel")
+	defer p.all.mu.Unlock()
+	if p.all.cutWant {
+		return
 	}
 	for i, m := range p.all.masters {
 		if i != p.index {
-			m.sessions.PeerWants(wants)
+			go m.sessions.PeerWants(cluster, d)
 		}
 	}
-	return nil
 }
 
 // withPeers calls f with n running masters in virtual time.

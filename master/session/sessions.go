@@ -82,8 +82,6 @@ type Sessions struct {
 	updates   *dedupQueue
 	metrics   *metrics
 	pauses    *pauseDetector
-	// peers is nil if this master is the only one.
-	peers *peering
 
 	// stopped is closed when the context of Run has ended.
 	stopped chan struct{}
@@ -133,9 +131,6 @@ func New(c Config) *Sessions {
 		})
 		s.dialer.Links = s.links
 	}
-	if c.Peers != nil {
-		s.peers = newPeering(s)
-	}
 	if c.Metrics != nil {
 		c.Metrics.MustRegister(s.metrics.all()...)
 		c.Metrics.MustRegister(collector{s})
@@ -155,8 +150,8 @@ func (s *Sessions) Run(ctx context.Context) error {
 	s.group.Go(func() { s.summaries.run(ctx) })
 	s.group.Go(func() { s.updates.run(ctx) })
 	s.group.Go(func() { s.pauses.run(ctx) })
-	if s.peers != nil {
-		s.peers.run(ctx)
+	if s.config.Peers != nil {
+		s.runPeers(ctx)
 	}
 	<-ctx.Done()
 	s.lifeMu.Lock()
