@@ -16,6 +16,7 @@ import (
 	"rollcall.dev/rollcall/agent/report"
 	"rollcall.dev/rollcall/agent/snapshot"
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/api/wire"
 )
 
@@ -28,6 +29,8 @@ type AgentConfig struct {
 	// not sampled at the same time.
 	Usage                   Usage
 	UsagePeriod, UsagePhase time.Duration
+	// Verifier has the signing keys of masters. It is required by ServeLink; without it, any client may read the agent.
+	Verifier *token.Verifier
 }
 
 // Agent is a simulated agent.
@@ -48,8 +51,8 @@ func NewAgent(c AgentConfig) *Agent {
 	}
 	a.handler = report.New(report.Config{
 		ClusterName: c.Name, AgentVersion: c.Version,
-		Identity: func() (string, string, bool) { return "uid-of-" + c.Name, KubernetesVersion, true },
-		Store:    a.snapshot, SubscribeUsage: a.subscribeUsage, ReadNodes: a.readNodes,
+		Identity: func() (string, string, bool) { return a.UID(), KubernetesVersion, true },
+		Store:    a.snapshot, Verifier: c.Verifier, SubscribeUsage: a.subscribeUsage, ReadNodes: a.readNodes,
 		MinRequestPeriod: time.Millisecond, MaxSession: 24 * time.Hour,
 		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	})
@@ -62,6 +65,14 @@ func (a *Agent) Handler() http.Handler {
 	mux.Handle(wire.Path, a.handler)
 	return mux
 }
+
+// ServeLink serves a connection that the agent has opened; see dial.Config.Serve.
+func (a *Agent) ServeLink(conn report.Conn, masterID string, channel token.Channel) (open bool) {
+	return a.handler.ServeLink(conn, masterID, channel)
+}
+
+// UID returns the UID of the cluster.
+func (a *Agent) UID() string { return "uid-of-" + a.config.Name }
 
 // Run keeps the state and usage up to date until ctx ends. Shutdown should be called before.
 func (a *Agent) Run(ctx context.Context) error {

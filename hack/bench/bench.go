@@ -36,6 +36,7 @@ var scenarios = []scenario{
 	{"reconnect", "a connection that was cut", measureReconnect, false},
 	{"large", "irregular pods, and very many of them", measureLarge, false},
 	{"fleet", "one master and very many simulated clusters", measureFleet, false},
+	{"links", "one master and very many clusters whose agents dial it", measureLinks, false},
 	{"serve", "responses and watches of the master, against plain net/http", measureServe, false},
 }
 

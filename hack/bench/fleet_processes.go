@@ -27,7 +27,9 @@ type fleet struct {
 	env    *environment
 	hub    *kube.Cluster
 	master *stack.Master
-	agents *exec.Cmd
+	// certificates is the folder of the master's certificate.
+	certificates string
+	agents       *exec.Cmd
 	// started describes the running agents.
 	started clusters
 	redis   *proc.Process
@@ -62,24 +64,33 @@ func (f *fleet) start(ctx context.Context, c clusters) error {
 	if err := f.stop(ctx); err != nil {
 		return err
 	}
+	if err := f.run(ctx, c, "--tls="+strconv.FormatBool(c.tls)); err != nil {
+		return err
+	}
+	return f.register()
+}
+
+// run starts hack/fleet with further flags, and returns when it serves.
+func (f *fleet) run(ctx context.Context, c clusters, flags ...string) error {
 	executable := filepath.Join(f.env.dir, "bin", "fleet")
 	build := exec.CommandContext(ctx, "go", "build", "-o", executable, "./hack/fleet")
 	build.Dir = f.env.root
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build hack/fleet: %w\n%s", err, out)
 	}
-	registry := filepath.Join(f.env.dir, "fleet.yaml")
 	z := f.env.sizes
-	f.agents = exec.CommandContext(ctx, executable, "--agents", strconv.Itoa(c.number), "--containers", strconv.Itoa(c.containers),
-		"--first-port", "0", "--tls="+strconv.FormatBool(c.tls), "--usage", "office", "--usage-period", z.sample.String(),
-		"--request-period", z.period.String(), "--cache-ttl", (2 * z.period).String(), "--write-registry", registry)
+	f.agents = exec.CommandContext(ctx, executable, append([]string{
+		"--agents", strconv.Itoa(c.number), "--containers", strconv.Itoa(c.containers),
+		"--first-port", "0", "--usage", "office", "--usage-period", z.sample.String(),
+		"--request-period", z.period.String(), "--cache-ttl", (2 * z.period).String(), "--write-registry", f.registry(),
+	}, flags...)...)
 	f.agents.Stderr = os.Stderr
 	f.agents.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := f.agents.StdoutPipe()
 	if err != nil {
 		return err
 	}
-	f.env.log("starting hack/fleet with %d agents, tls: %t", c.number, c.tls)
+	f.env.log("starting hack/fleet with %d agents %s", c.number, strings.Join(flags, " "))
 	if err := f.agents.Start(); err != nil {
 		return fmt.Errorf("start hack/fleet: %w", err)
 	}
@@ -87,16 +98,19 @@ func (f *fleet) start(ctx context.Context, c clusters) error {
 	if line := bufio.NewScanner(out); !line.Scan() {
 		return errors.Join(errors.New("hack/fleet exited before it served"), line.Err())
 	}
-	return f.register(registry)
+	return nil
 }
 
+// registry returns the file to which hack/fleet writes its ClusterAgents.
+func (f *fleet) registry() string { return filepath.Join(f.env.dir, "fleet.yaml") }
+
 // register applies the fleet's ClusterAgents to the hub. They replace those of the previous fleet.
-func (f *fleet) register(registry string) error {
+func (f *fleet) register() error {
 	if err := f.installHub(); err != nil {
 		return err
 	}
 	f.env.log("registering the fleet")
-	_, err := f.hub.Kubectl("apply", "--server-side", "--force-conflicts", "-f", registry)
+	_, err := f.hub.Kubectl("apply", "--server-side", "--force-conflicts", "-f", f.registry())
 	return err
 }
 
@@ -117,15 +131,14 @@ func (f *fleet) startPlainMaster(ctx context.Context) (err error) {
 
 // startMaster starts a master that accepts agents without TLS.
 func (f *fleet) startMaster(ctx context.Context, flags ...string) (err error) {
-	certificates, err := os.MkdirTemp(f.env.dir, "fleet-master-")
-	if err != nil {
+	if f.certificates, err = os.MkdirTemp(f.env.dir, "fleet-master-"); err != nil {
 		return err
 	}
-	if _, err := f.env.stack.Run(ctx, "rollcall-agent", "certgen", certificates); err != nil {
+	if _, err := f.env.stack.Run(ctx, "rollcall-agent", "certgen", f.certificates); err != nil {
 		return err
 	}
 	f.master, err = f.env.stack.StartMaster(ctx, f.hub, append([]string{
-		"--insecure", "--tls-cert-file", filepath.Join(certificates, "tls.crt"), "--tls-key-file", filepath.Join(certificates, "tls.key"),
+		"--insecure", "--tls-cert-file", f.certificate("tls.crt"), "--tls-key-file", f.certificate("tls.key"),
 	}, flags...)...)
 	return err
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"rollcall.dev/rollcall/agent/simulated"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/tlsfiles"
+	"rollcall.dev/rollcall/api/token"
 	"rollcall.dev/rollcall/test/load"
 )
 
@@ -48,7 +50,11 @@ func run(ctx context.Context, c config, out io.Writer) error {
 			return err
 		}
 	}
-	fmt.Fprintf(out, "serving %d agents of %d containers at %s to %s\n", len(f.agents), c.containers, f.agents[0].endpoint(), f.agents[len(f.agents)-1].endpoint())
+	where := "at " + f.agents[0].endpoint() + " to " + f.agents[len(f.agents)-1].endpoint()
+	if c.hub.address != "" {
+		where = "that dial " + c.hub.address
+	}
+	fmt.Fprintf(out, "serving %d agents of %d containers %s\n", len(f.agents), c.containers, where)
 	return f.serve(ctx)
 }
 
@@ -62,7 +68,7 @@ func (c config) validate() error {
 	case c.usagePeriod <= 0 || c.changes < 0:
 		return errors.New("--usage-period must be positive, and --changes-per-second not negative")
 	}
-	return c.reporting.validate()
+	return errors.Join(c.hub.validate(), c.reporting.validate())
 }
 
 // newFleet creates all agents and opens their ports.
@@ -73,17 +79,33 @@ func newFleet(ctx context.Context, c config) (*fleet, error) {
 			return nil, err
 		}
 	}
+	var masterKeys []ed25519.PublicKey
+	if c.hub.address != "" {
+		var err error
+		if masterKeys, err = token.ReadPublicKeys(c.hub.publicKeyFile); err != nil {
+			return nil, fmt.Errorf("read --master-public-key-file: %w", err)
+		}
+	}
 	catalog, usage := newCatalog(c.seed), load.New(c.usage, c.seed)
 	for i := range c.agents {
 		name := fmt.Sprintf("%s%05d", c.prefix, i)
 		phase := c.usagePeriod * time.Duration(i) / time.Duration(c.agents)
-		a := newAgent(name, newCluster(catalog, rand.New(rand.NewPCG(c.seed, uint64(i))), c.nodes, c.containers), usage, c.usagePeriod, phase)
-		if err := a.listen(ctx, c.port(i), f.certificate); err != nil {
+		a := newAgent(name, newCluster(catalog, rand.New(rand.NewPCG(c.seed, uint64(i))), c.nodes, c.containers), usage, c.usagePeriod, phase, masterKeys)
+		if err := f.connect(ctx, a, i); err != nil {
 			return nil, errors.Join(err, f.close(ctx))
 		}
 		f.agents = append(f.agents, a)
 	}
 	return f, nil
+}
+
+// connect opens the port of the i-th agent, or makes it dial the hub.
+func (f *fleet) connect(ctx context.Context, a *agent, i int) error {
+	if f.config.hub.address != "" {
+		return a.dialHub(f.config)
+	}
+	a.pin = f.pin
+	return a.listen(ctx, f.config.port(i), f.certificate)
 }
 
 // newCluster returns a cluster with applications of the catalog, all of them ready.
@@ -120,9 +142,11 @@ func (f *fleet) serve(ctx context.Context) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	group, working := errgroup.WithContext(background)
+	serving, stopServing := context.WithCancel(working)
+	defer stopServing()
 	for _, a := range f.agents {
 		group.Go(func() error { return a.Run(working) })
-		group.Go(a.serve)
+		group.Go(func() error { return a.serve(serving) })
 	}
 	if f.config.changes > 0 {
 		group.Go(func() error { return f.changeContainers(working) })
@@ -131,6 +155,7 @@ func (f *fleet) serve(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-working.Done():
 	}
+	stopServing()
 	err := f.close(background)
 	stop()
 	return errors.Join(err, group.Wait())
@@ -167,7 +192,7 @@ func (f *fleet) close(ctx context.Context) error {
 func (f *fleet) manifests() string {
 	var all strings.Builder
 	for _, a := range f.agents {
-		all.WriteString(manifest(a.name, a.endpoint(), f.pin, f.config.reporting))
+		all.WriteString(manifest(a.name, a.endpoint(), a.pin, f.config.reporting))
 	}
 	return all.String()
 }

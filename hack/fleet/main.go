@@ -1,5 +1,5 @@
 // Fleet runs many simulated agents on this machine, to load one master. Each listens on its own port
-// of 127.0.0.1 and uses the agent's real code of the wire protocol, for a generated cluster whose
+// of 127.0.0.1, or dials a master with --hub. It uses the agent's real code of the wire protocol, for a generated cluster whose
 // usage changes as --usage says. Kubernetes is needed only for the master's hub:
 //
 //	go run ./hack/fleet --agents 1000 --write-registry /tmp/fleet.yaml &
@@ -50,6 +50,7 @@ type config struct {
 	// changes is the number of changed containers per second in the whole fleet.
 	changes float64
 
+	hub       hubFlags
 	registry  string
 	reporting reporting
 	lifetime  time.Duration
@@ -64,6 +65,9 @@ func parseFlags() config {
 	flag.StringVar(&c.prefix, "name-prefix", "fleet-", "prefix of the clusters' names, before a number of five digits")
 	flag.IntVar(&c.firstPort, "first-port", 10000, "port of the first agent on 127.0.0.1; the others use the next ports; 0 uses any free ports")
 	flag.BoolVar(&c.tls, "tls", false, "serve wss, with one pinned certificate for all; otherwise ws, for a master with --insecure")
+	flag.StringVar(&c.hub.address, "hub", "", "address of masters, wss://host:port, that the agents dial instead of listening")
+	flag.StringVar(&c.hub.pin, "hub-pin", "", "SHA-256 of the public key of the masters' certificate in hex, with --hub")
+	flag.StringVar(&c.hub.publicKeyFile, "master-public-key-file", "", "file with the public signing key of the masters, with --hub")
 	flag.Uint64Var(&c.seed, "seed", 1, "seed of clusters and usage; the same seed gives the same clusters and usage")
 	flag.TextVar(&c.usage, "usage", load.Office, "how usage changes: still (never), office (one in five nodes and containers) or storm (all in each sample)")
 	flag.DurationVar(&c.usagePeriod, "usage-period", 15*time.Second, "time between two samples of a cluster's usage, while a session requests usage")

@@ -25,20 +25,24 @@ func (r reporting) validate() error {
 }
 
 // manifest returns one ClusterAgent as YAML. pin is the certificate's fingerprint, empty for
-// plain ws.
+// plain ws. endpoint is "" for an agent that dials the master.
 func manifest(name, endpoint, pin string, r reporting) string {
 	tls := ""
 	if pin != "" {
 		tls = fmt.Sprintf("  tls: {pinnedSHA256: [%s]}\n", pin)
+	}
+	connection := "endpoint: " + endpoint
+	if endpoint == "" {
+		connection = "connection: Reverse"
 	}
 	return fmt.Sprintf(`---
 apiVersion: rollcall.dev/v1alpha1
 kind: ClusterAgent
 metadata: {name: %s}
 spec:
-  endpoint: %s
+  %s
 %s  reporting: {mode: %s, requestPeriod: %s, cacheTTL: %s, sessionDuration: %s, idleRefresh: %s}
-`, name, endpoint, tls, r.mode, seconds(r.requestPeriod), seconds(r.cacheTTL), seconds(r.sessionDuration), seconds(r.idleRefresh))
+`, name, connection, tls, r.mode, seconds(r.requestPeriod), seconds(r.cacheTTL), seconds(r.sessionDuration), seconds(r.idleRefresh))
 }
 
 // seconds formats a duration as the schema requires it.
