@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 
 	"k8s.io/client-go/rest"
@@ -28,9 +29,10 @@ type ownCertificate struct {
 	loop    keysecret.Loop
 	log     *slog.Logger
 
-	mu     sync.Mutex
-	stored tlsfiles.Pair    // as in the Secret
-	pair   *tls.Certificate // nil until the Secret has been read or filled
+	mu       sync.Mutex
+	stored   tlsfiles.Pair    // as in the Secret
+	pair     *tls.Certificate // nil until the Secret has been read or filled
+	rotation rotation
 }
 
 // newOwnCertificate returns the certificate in the Secret of --tls-secret, which is empty until run is called. It
@@ -54,42 +56,75 @@ func newCertificate(objects keysecret.Objects, log *slog.Logger) *ownCertificate
 	objects.Content, objects.Process, objects.Tree = "a certificate and its key", "agent", "config/agent"
 	objects.Role, objects.Files = "rollcall-agent-key of config/rbac/agent", "--tls-cert-file and --tls-key-file"
 	objects.Replaced = ", and set its pin in the ClusterAgent on the hub"
-	c := &ownCertificate{objects: objects, log: log}
-	c.loop = keysecret.Loop{Sync: c.sync, Ready: c.ready, LogError: func(err error) { log.Error("cannot read or store the agent's key", "error", err) }}
+	c := &ownCertificate{objects: objects, log: log, rotation: newRotation()}
+	c.loop = keysecret.Loop{Wake: c.rotation.wake, Sync: c.sync, Ready: c.ready, LogError: func(err error) { log.Error("cannot read or store the agent's key", "error", err) }}
 	return c
 }
 
 // run keeps the certificate, the Secret and the ConfigMap in agreement until ctx is done.
 func (c *ownCertificate) run(ctx context.Context) error { return c.loop.Run(ctx) }
 
-// sync reads the pair in the Secret. If the Secret is empty, it stores the current pair, or a new one, in it.
+// contents is what the Secret contains, or will contain.
+type contents struct {
+	pair   tlsfiles.Pair
+	parsed tls.Certificate
+	// stored reports whether the Secret had no pair.
+	stored bool
+	// next is the certificate of the next key, or nil.
+	next *tls.Certificate
+}
+
+// sync reads the pair in the Secret. If the Secret is empty, it stores the current pair, or a new one, in it. If the Secret
+// asks for another key, it stores the next pair, and replaces the current one by it when the hub accepts it.
 func (c *ownCertificate) sync(ctx context.Context) error {
-	var next tlsfiles.Pair
-	var parsed tls.Certificate
-	stored := false
-	err := c.objects.Sync(ctx, func(data map[string][]byte) (map[string][]byte, map[string]string, error) {
-		var err error
-		next, stored = tlsfiles.Pair{Cert: data[certificateEntry], Key: data[privateKeyEntry]}, false
-		if len(next.Cert) == 0 && len(next.Key) == 0 {
-			stored = true
-			if next, err = c.currentOrNew(); err != nil {
-				return nil, nil, err
-			}
-		}
-		if parsed, err = parsePair(next); err != nil {
+	var found contents
+	err := c.objects.Sync(ctx, func(data map[string][]byte) (changed map[string][]byte, public map[string]string, err error) {
+		found, changed, err = c.read(data)
+		if err != nil {
 			return nil, nil, err
 		}
-		public := map[string]string{pinEntry: tlsfiles.Pin(parsed.Leaf)}
-		if !stored {
-			return nil, public, nil
+		public = map[string]string{pinEntry: tlsfiles.Pin(found.parsed.Leaf)}
+		if found.next != nil {
+			public[nextPinEntry] = tlsfiles.Pin(found.next.Leaf)
+		} else if c.publishedNext() {
+			public[nextPinEntry] = ""
 		}
-		return map[string][]byte{certificateEntry: next.Cert, privateKeyEntry: next.Key}, public, nil
+		return changed, public, nil
 	})
 	if err != nil {
 		return err
 	}
-	c.use(next, parsed, stored)
+	c.use(found.pair, found.parsed, found.stored)
+	c.setNext(found.next)
 	return nil
+}
+
+// read decides what to do with the content of the Secret, and returns what to change in it.
+func (c *ownCertificate) read(data map[string][]byte) (found contents, changed map[string][]byte, err error) {
+	if changed, err = rotate(data, c.acceptedNext()); err != nil {
+		return found, nil, err
+	}
+	after := maps.Clone(data)
+	maps.Copy(after, changed)
+	found.pair = tlsfiles.Pair{Cert: after[certificateEntry], Key: after[privateKeyEntry]}
+	if len(found.pair.Cert) == 0 && len(found.pair.Key) == 0 {
+		found.stored = true
+		if found.pair, err = c.currentOrNew(); err != nil {
+			return found, nil, err
+		}
+		changed[certificateEntry], changed[privateKeyEntry] = found.pair.Cert, found.pair.Key
+	}
+	if found.parsed, err = parsePair(found.pair); err != nil {
+		return found, nil, err
+	}
+	if len(after[nextPrivateKeyEntry]) > 0 {
+		next, err := parsePair(tlsfiles.Pair{Cert: after[nextCertificateEntry], Key: after[nextPrivateKeyEntry]})
+		if err != nil {
+			return found, nil, fmt.Errorf("the next key: %w", err)
+		}
+		found.next = &next
+	}
+	return found, changed, nil
 }
 
 // currentOrNew returns the pair in use, or a new one.
@@ -128,6 +163,7 @@ func (c *ownCertificate) use(pair tlsfiles.Pair, parsed tls.Certificate, stored 
 		c.log.Warn("the Secret of the agent's key was emptied; stored the key in use again", pin, secret)
 	case string(pair.Cert) != string(c.stored.Cert) || string(pair.Key) != string(c.stored.Key):
 		c.log.Info("the certificate in the Secret was replaced; serving with the new one", pin, secret, published)
+		notify(c.rotation.changed)
 	}
 	c.stored, c.pair = pair, &parsed
 }

@@ -73,13 +73,17 @@ func (c *Config) newLinks(identity *identity, certificate *ownCertificate, verif
 	if err != nil {
 		return nil, err
 	}
-	return dial.New(dial.Config{
+	config := dial.Config{
 		Target: c.target, ServiceAccountToken: c.serviceAccountToken(), Proxy: proxy, Cluster: c.ClusterName, Version: c.Version,
 		UID: func() (string, bool) { uid, _, ok := identity.get(); return uid, ok },
 		Key: key, Verifier: verifier, Unbound: c.ChannelBinding == BindingOff, Serve: func(conn *dial.Conn, masterID string, channel token.Channel) bool {
 			return handler.ServeLink(conn, masterID, channel)
 		}, Log: c.Log, Metrics: metrics,
-	}), nil
+	}
+	if certificate != nil {
+		config.NextKey, config.OnNextKeyAccepted, config.KeyChanged = certificate.nextKey, certificate.acceptNext, certificate.rotation.changed
+	}
+	return dial.New(config), nil
 }
 
 // agentKey returns a function that returns the key of the agent's certificate, which is reloaded when its file or Secret

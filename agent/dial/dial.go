@@ -67,6 +67,13 @@ type Config struct {
 	UID func() (uid string, ok bool)
 	// Key returns the agent's key.
 	Key func() (crypto.Signer, error)
+	// NextKey returns the key that is to replace Key, or nil. OnNextKeyAccepted is called when the hub accepts that key;
+	// Key should return it from then on. Both may be nil.
+	NextKey           func() crypto.Signer
+	OnNextKeyAccepted func(next crypto.Signer)
+	// KeyChanged receives a value when Key or NextKey returns another key. The Dialer then replaces its idle link. It may
+	// be nil.
+	KeyChanged <-chan struct{}
 	// Verifier has the signing keys of the hub.
 	Verifier *token.Verifier
 	// Unbound makes signatures that do not cover the TLS connection. The ClusterAgent has to allow it.
@@ -93,6 +100,8 @@ type Dialer struct {
 	lastError string
 	// admitted reports whether the last handshake succeeded.
 	admitted bool
+	// replaceAt is when the idle link is replaced because of a changed key, or zero.
+	replaceAt time.Time
 }
 
 // New returns a Dialer.
@@ -157,13 +166,47 @@ func (d *Dialer) awaitUID(ctx context.Context) bool {
 // link opens a link and serves summaries on it, until a master begins a session. It then passes the connection to
 // Config.Serve in the background, and returns true. It also returns true when a summary ended the link.
 func (d *Dialer) link(ctx context.Context) (begun bool, err error) {
-	target, err := d.cfg.Target()
+	l, err := d.connect(ctx)
 	if err != nil {
 		return false, err
 	}
+	for {
+		begin, err := d.awaitBegin(ctx, l.conn)
+		switch {
+		case errors.Is(err, errKeyChanged):
+			l = d.replace(ctx, l)
+		case err != nil:
+			_ = l.conn.Close(websocket.StatusGoingAway, "")
+			return false, fmt.Errorf("the link to the master broke: %w", err)
+		case !begin.Summary:
+			d.serveSession(l)
+			return true, nil
+		case !d.cfg.Serve(l.conn, l.masterID, l.channel):
+			return true, nil
+		}
+	}
+}
+
+// idleLink is a connection on which the agent was admitted.
+type idleLink struct {
+	conn     *Conn
+	masterID string
+	channel  token.Channel
+}
+
+// connect opens a link.
+func (d *Dialer) connect(ctx context.Context) (*idleLink, error) {
+	select {
+	case <-d.cfg.KeyChanged: // this link has the new key
+	default:
+	}
+	target, err := d.cfg.Target()
+	if err != nil {
+		return nil, err
+	}
 	ws, channel, err := d.open(ctx, target)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	conn := newConn(ws)
 	peer, err := d.handshake(ctx, textConn{conn}, target, channel)
@@ -171,22 +214,15 @@ func (d *Dialer) link(ctx context.Context) (begun bool, err error) {
 	if err != nil {
 		d.metrics.failed(err)
 		_ = conn.Close(websocket.StatusPolicyViolation, "")
-		return false, err
+		return nil, err
 	}
 	d.logLinked(target, peer)
-	for {
-		begin, err := d.awaitBegin(ctx, conn)
-		switch {
-		case err != nil:
-			_ = conn.Close(websocket.StatusGoingAway, "")
-			return false, fmt.Errorf("the link to the master broke: %w", err)
-		case !begin.Summary:
-			d.sessions.Go(func() { d.cfg.Serve(conn, peer.MasterID, channel) })
-			return true, nil
-		case !d.cfg.Serve(conn, peer.MasterID, channel):
-			return true, nil
-		}
-	}
+	return &idleLink{conn, peer.MasterID, channel}, nil
+}
+
+// serveSession passes a link on which a session has begun to Config.Serve, in the background.
+func (d *Dialer) serveSession(l *idleLink) {
+	d.sessions.Go(func() { d.cfg.Serve(l.conn, l.masterID, l.channel) })
 }
 
 // open dials the hub, and returns the websocket and what signatures on it cover.
@@ -242,15 +278,21 @@ func (d *Dialer) handshake(ctx context.Context, conn link.Conn, target Target, c
 		return nil, fmt.Errorf("get the agent's key: %w", err)
 	}
 	uid, _ := d.cfg.UID()
-	agent := link.Agent{Cluster: d.cfg.Cluster, UID: uid, Version: d.cfg.Version, Key: key, Verifier: d.cfg.Verifier, Channel: channel, JoinKey: target.JoinKey}
+	agent := link.Agent{
+		Cluster: d.cfg.Cluster, UID: uid, Version: d.cfg.Version, Key: key, NextKey: d.nextKey(), Verifier: d.cfg.Verifier, Channel: channel, JoinKey: target.JoinKey,
+	}
 	if !d.admitted {
 		agent.ServiceAccountToken = d.cfg.ServiceAccountToken
 	}
-	return agent.Handshake(ctx, conn)
+	peer, err := agent.Handshake(ctx, conn)
+	if err == nil {
+		d.handleKeyAnswer(agent.NextKey, peer)
+	}
+	return peer, err
 }
 
 // awaitBegin waits until the master sends Begin, and sends pings until then. It returns an error if the connection
-// breaks or the master does not answer a ping.
+// breaks or the master does not answer a ping, and errKeyChanged if the link has to be replaced.
 func (d *Dialer) awaitBegin(ctx context.Context, conn *Conn) (link.Begin, error) {
 	d.metrics.idle.Set(1)
 	defer d.metrics.idle.Set(0)
@@ -270,6 +312,8 @@ func (d *Dialer) awaitBegin(ctx context.Context, conn *Conn) (link.Begin, error)
 			}
 		}
 	}()
+	endWatch := d.watchKey(ctx, cancel)
+	defer endWatch()
 	begin, err := link.AwaitBegin(ctx, textConn{conn})
 	if err != nil && context.Cause(ctx) != nil {
 		err = context.Cause(ctx)

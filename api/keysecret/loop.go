@@ -21,6 +21,8 @@ type Loop struct {
 	Ready func() error
 	// LogError logs an error of Sync.
 	LogError func(error)
+	// Wake makes a running process synchronize at once when it receives a value. It may be nil.
+	Wake <-chan struct{}
 
 	// lastError is the last error that was logged, or "" after a success.
 	lastError string
@@ -38,6 +40,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-time.After(wait):
+		case <-l.Wake:
 		}
 	}
 }

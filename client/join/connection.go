@@ -75,8 +75,8 @@ func (j *joining) awaitConnection(ctx context.Context) (result, error) {
 	if link := agent.Status.Link; link.RoundTrip != "" {
 		text += fmt.Sprintf(", from %s, round trip %s", link.Address, link.RoundTrip)
 	}
-	if masters := j.hub.readyMasters(ctx); j.reverse() && masters > 0 {
-		text += fmt.Sprintf(", to 1 of %s", plural(masters, "master")) // an agent keeps one link
+	if masters := j.hub.readyMasters(ctx); j.reverse() && masters > 0 { // an agent keeps one link
+		text += fmt.Sprintf(", to one master (%d ready)", masters)
 	}
 	if skew, known := j.Member.skew(j.Hub); known {
 		text += ", clocks " + skewText(skew)

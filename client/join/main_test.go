@@ -32,6 +32,8 @@ type fixture struct {
 	t           *testing.T
 	hub, member *kube.Cluster
 	out         *strings.Builder
+	// stop ends what play has started.
+	stop func()
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -156,7 +158,8 @@ func (f *fixture) play() {
 			}
 		}
 	})
-	f.t.Cleanup(func() { cancel(); playing.Wait() })
+	f.stop = func() { cancel(); playing.Wait() }
+	f.t.Cleanup(f.stop)
 }
 
 // playMember ignores errors, since it is called again.
@@ -177,7 +180,8 @@ func (f *fixture) playMember(ctx context.Context) {
 	}
 	deployment.Status.ObservedGeneration, deployment.Status.Replicas, deployment.Status.UpdatedReplicas = deployment.Generation, 1, 1
 	_, _ = api.AppsV1().Deployments(Namespace).UpdateStatus(ctx, deployment, metav1.UpdateOptions{})
-	_, _ = api.CoreV1().ConfigMaps(Namespace).Patch(ctx, agentPinMap, types.MergePatchType, []byte(`{"data":{"pin":"`+testPin+`"}}`), metav1.PatchOptions{})
+	pin, next := f.playKey(ctx)
+	_, _ = api.CoreV1().ConfigMaps(Namespace).Patch(ctx, agentPinMap, types.MergePatchType, []byte(`{"data":{"pin":"`+pin+`","next-pin":"`+next+`"}}`), metav1.PatchOptions{})
 }
 
 func playHub(ctx context.Context, registry *hub) {

@@ -2,6 +2,7 @@ package join
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -38,19 +39,30 @@ type rotating struct {
 	old, pin string
 }
 
-// RotateKey replaces the agent's key by one that the agent makes, and has the hub accept that key only. The cluster is
-// not connected for the seconds between.
+// RotateKey replaces the agent's key by one that the agent makes, and has the hub accept that key only. An agent that dials
+// the hub stays connected. A dialed one is stopped for some seconds.
 func RotateKey(ctx context.Context, o RotateOptions) error {
 	r := &rotating{RotateOptions: o, run: run{out: o.Out}, hub: hub{Cluster: o.Hub}}
-	err := r.run.execute(ctx, []step{
-		{"registration", r.checkRegistration},
-		{"cluster", r.checkMember},
+	err := r.run.execute(ctx, []step{{"registration", r.checkRegistration}, {"cluster", r.checkMember}})
+	if err != nil {
+		return err
+	}
+	steps := []step{
 		{"old key", r.removeKey},
 		{"new key", r.awaitKey},
 		{"registration", r.accept},
 		{"link", r.awaitConnection},
-	})
-	if err != nil {
+	}
+	if r.reverse() {
+		steps = []step{
+			{"next key", r.requestKey},
+			{"registration", r.acceptBoth},
+			{"new key", r.awaitSwitch},
+			{"link", r.awaitConnection},
+			{"old key", r.refuseOld},
+		}
+	}
+	if err := r.run.execute(ctx, steps); err != nil {
 		return err
 	}
 	fmt.Fprintf(o.Out, "\n%s has a new key. The hub does not accept the old one any more.\n", o.Name)
@@ -87,8 +99,9 @@ func (r *rotating) checkMember(ctx context.Context) (result, error) {
 	if r.old = published["pin"]; r.old == "" {
 		return result{}, &Fault{"the agent has published no key in the ConfigMap " + agentPinMap, "repair it by: kubectl rollcall join " + r.Name}
 	}
-	rights := []right{
-		{Verb: "patch", Resource: "secrets", Namespace: Namespace}, {Verb: "patch", Group: "apps", Resource: "deployments", Namespace: Namespace}, {Verb: "list", Resource: "pods", Namespace: Namespace},
+	rights := []right{{Verb: "patch", Resource: "secrets", Namespace: Namespace}, {Verb: "list", Resource: "pods", Namespace: Namespace}}
+	if !r.reverse() {
+		rights = append(rights, right{Verb: "patch", Group: "apps", Resource: "deployments", Namespace: Namespace})
 	}
 	return result{text: fmt.Sprintf("UID %s, old key %s", uid, r.old)}, r.Member.needRights(ctx, "in the cluster", rights)
 }
@@ -120,15 +133,23 @@ func (r *rotating) removeKey(ctx context.Context) (found result, err error) {
 	if err != nil {
 		return result{}, err
 	}
-	secret := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": agentKeySecret, "namespace": Namespace}}}
-	_, err = r.Member.resource(secret).Patch(ctx, agentKeySecret, types.MergePatchType, []byte(`{"data":null}`), metav1.PatchOptions{FieldManager: FieldManager})
-	if apierrors.IsNotFound(err) {
-		return result{}, &Fault{"the agent does not keep its key in the Secret " + agentKeySecret, "replace the key where it is kept, and add its pin to spec.tls.pinnedSHA256"}
-	}
-	if err != nil {
-		return result{}, r.Member.explain("empty the Secret "+agentKeySecret, err)
+	if err := r.patchSecret(ctx, `{"data":null}`); err != nil {
+		return result{}, err
 	}
 	return resultf("removed from the cluster; the agent is started again")
+}
+
+// patchSecret patches the Secret with the agent's key, without reading it.
+func (r *rotating) patchSecret(ctx context.Context, patch string) error {
+	secret := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": agentKeySecret, "namespace": Namespace}}}
+	_, err := r.Member.resource(secret).Patch(ctx, agentKeySecret, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: FieldManager})
+	if apierrors.IsNotFound(err) {
+		return &Fault{"the agent does not keep its key in the Secret " + agentKeySecret, "replace the key where it is kept, and add its pin to spec.tls.pinnedSHA256"}
+	}
+	if err != nil {
+		return r.Member.explain("patch the Secret "+agentKeySecret, err)
+	}
+	return nil
 }
 
 func isRunning(pod corev1.Pod) bool {
@@ -162,12 +183,22 @@ func (r *rotating) awaitKey(ctx context.Context) (result, error) {
 
 // accept has the hub accept the new key only.
 func (r *rotating) accept(ctx context.Context) (result, error) {
-	patch := fmt.Sprintf(`{"spec":{"tls":{"pinnedSHA256":[%q]}}}`, r.pin)
-	_, err := r.Hub.Dynamic.Resource(agentResource).Patch(ctx, r.Name, types.MergePatchType, []byte(patch), metav1.PatchOptions{FieldManager: FieldManager})
-	if err != nil {
-		return result{}, r.Hub.explain("set the pin in the ClusterAgent "+r.Name, err)
+	if err := r.setPins(ctx, []string{r.pin}); err != nil {
+		return result{}, err
 	}
 	return resultf("the hub accepts the new key only")
+}
+
+// setPins sets the pins in the ClusterAgent.
+func (r *rotating) setPins(ctx context.Context, pins []string) error {
+	patch, err := json.Marshal(map[string]any{"spec": map[string]any{"tls": map[string]any{"pinnedSHA256": pins}}})
+	if err != nil {
+		return err
+	}
+	if _, err = r.Hub.Dynamic.Resource(agentResource).Patch(ctx, r.Name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: FieldManager}); err != nil {
+		return r.Hub.explain("set the pins in the ClusterAgent "+r.Name, err)
+	}
+	return nil
 }
 
 // awaitConnection waits until the agent is connected with its new key.

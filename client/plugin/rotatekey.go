@@ -10,8 +10,10 @@ import (
 
 const rotateKeyLong = `Replace the key of a cluster's agent, and have the hub accept the new key only.
 
-The agent is stopped, its key is removed, and it makes a new one when it starts again. Only the pin
-of the new key is read and registered. The cluster is not connected for the seconds between.`
+The agent makes the new key; only its pin is read and registered. An agent that dials the hub stays
+connected: it uses the old key until the hub accepts the new one, and reads the request within a
+minute. A dialed agent is stopped, its key is removed, and it makes a new one when it starts again, so
+the cluster is not connected for some seconds.`
 
 const rotateKeyExample = `  kubectl rollcall rotate-key prod-eu --context prod-eu-admin --hub-context hub`
 
