@@ -91,6 +91,7 @@ func (c *clusterState) updateLocking(f func()) (before, after Status) {
 	f()
 	if !c.status.equalIgnoringTimes(before) {
 		c.sessions.updates.add(c.name)
+		c.queuePeerUpdate()
 		c.notifyReaders()
 	}
 	return before, c.status

@@ -230,5 +230,6 @@ func (c *clusterState) setSummary(r *dial.Summary, ttl time.Duration) {
 		c.status.setSucceeded(r.Agent, c.sessions.config.Version)
 		c.status.setSummary(&r.Summary.Summary, observedAt(sections), r.ReceivedAt)
 		c.status.setStale(sections, r.ReceivedAt, ttl)
+		c.queuePeerUpdate() // also if only times have changed
 	})
 }

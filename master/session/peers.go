@@ -54,6 +54,7 @@ func (s *Sessions) OwnershipChanged() {
 	for _, c := range s.allClusters() {
 		c.read(func() {
 			c.announceDemand()
+			c.queuePeerUpdate()
 			if c.report != nil && c.report.HasState() || c.running || c.hasDemandLocked() {
 				c.wakeWorker()
 			}

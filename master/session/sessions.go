@@ -80,8 +80,10 @@ type Sessions struct {
 	store     *reportstore.Store
 	summaries *summaryScheduler
 	updates   *dedupQueue
-	metrics   *metrics
-	pauses    *pauseDetector
+	// peerUpdates has the clusters whose PeerStatus is to be sent.
+	peerUpdates *dedupQueue
+	metrics     *metrics
+	pauses      *pauseDetector
 
 	// stopped is closed when the context of Run has ended.
 	stopped chan struct{}
@@ -120,7 +122,7 @@ func New(c Config) *Sessions {
 		config: c, codec: codec, limits: limits,
 		dialer:    &dial.Dialer{DialContext: c.DialContext, Proxy: c.Proxy, Signer: c.Signer, MasterID: c.Holder, Codec: codec, Memory: limits.Messages},
 		store:     reportstore.New(c.Store, limits.StoreLoads, c.Log),
-		summaries: newSummaryScheduler(limits.Summaries), updates: newDedupQueue(), metrics: newMetrics(),
+		summaries: newSummaryScheduler(limits.Summaries), updates: newDedupQueue(), peerUpdates: newDedupQueue(), metrics: newMetrics(),
 		pauses:  &pauseDetector{log: c.Log},
 		stopped: make(chan struct{}), clusters: map[string]*clusterState{},
 	}
@@ -149,6 +151,7 @@ func (s *Sessions) Run(ctx context.Context) error {
 	}
 	s.group.Go(func() { s.summaries.run(ctx) })
 	s.group.Go(func() { s.updates.run(ctx) })
+	s.group.Go(func() { s.peerUpdates.run(ctx) })
 	s.group.Go(func() { s.pauses.run(ctx) })
 	if s.config.Peers != nil {
 		s.runPeers(ctx)
