@@ -1,64 +1,27 @@
 package master
 
 import (
-	"bytes"
-	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes/fake"
-
-	"rollcall.dev/rollcall/api/keysecret"
+	"rollcall.dev/rollcall/api/keysecret/keysecrettest"
 	"rollcall.dev/rollcall/api/token"
 )
 
 // signingHub is a hub with the two objects of the signing key as config/master installs them.
-type signingHub struct {
-	t   *testing.T
-	api *fake.Clientset
-	log bytes.Buffer
-}
+type signingHub struct{ *keysecrettest.Cluster }
 
-func newSigningHub(t *testing.T) *signingHub {
-	return &signingHub{t: t, api: fake.NewClientset(
-		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "rollcall-system", Name: "rollcall-master-signing-key"}},
-		&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "rollcall-system", Name: "rollcall-master-public-key"}},
-	)}
+func newSigningHub(t *testing.T) signingHub {
+	return signingHub{keysecrettest.New(t, "rollcall-system", "rollcall-master-signing-key", "rollcall-master-public-key")}
 }
 
 // replica returns the signing key of one more master.
-func (h *signingHub) replica() *storedSigningKey {
-	core := h.api.CoreV1()
-	return newStoredSigningKey(keysecret.Objects{
-		Secrets: core.Secrets("rollcall-system"), ConfigMaps: core.ConfigMaps("rollcall-system"), Namespace: "rollcall-system",
-		Secret: "rollcall-master-signing-key", ConfigMap: "rollcall-master-public-key",
-	}, slog.New(slog.NewTextHandler(&h.log, nil)))
-}
-
-// put replaces the data of the Secret.
-func (h *signingHub) put(data map[string][]byte) {
-	h.t.Helper()
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "rollcall-system", Name: "rollcall-master-signing-key"}, Data: data}
-	if _, err := h.api.CoreV1().Secrets("rollcall-system").Update(h.t.Context(), secret, metav1.UpdateOptions{}); err != nil {
-		h.t.Fatal(err)
-	}
-}
+func (h signingHub) replica() *storedSigningKey { return newStoredSigningKey(h.Objects(), h.Logger()) }
 
 // stored returns the signing key in the Secret, in PEM, and the published public key.
-func (h *signingHub) stored() (private, public string) {
-	h.t.Helper()
-	secret, err := h.api.CoreV1().Secrets("rollcall-system").Get(h.t.Context(), "rollcall-master-signing-key", metav1.GetOptions{})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	published, err := h.api.CoreV1().ConfigMaps("rollcall-system").Get(h.t.Context(), "rollcall-master-public-key", metav1.GetOptions{})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return string(secret.Data["signing.key"]), published.Data["signing.key.pub"]
+func (h signingHub) stored() (private, public string) {
+	return string(h.Data()["signing.key"]), h.Published()["signing.key.pub"]
 }
 
 func TestReplicasShareOneSigningKey(t *testing.T) {
@@ -80,7 +43,7 @@ func TestReplicasShareOneSigningKey(t *testing.T) {
 		if gotPrivate, gotPublic := h.stored(); gotPrivate != string(private) || gotPublic != string(public) {
 			t.Errorf("got published %q, want %q", gotPublic, public)
 		}
-		if log := h.log.String(); !strings.Contains(log, "key="+keyID(first.key)) || strings.Contains(log, "PRIVATE KEY") {
+		if log := h.Log.String(); !strings.Contains(log, "key="+keyID(first.key)) || strings.Contains(log, "PRIVATE KEY") {
 			t.Errorf("got log %s, want one with the ID of the key and without the key", log)
 		}
 	})
@@ -92,13 +55,13 @@ func TestRunningMasterRestoresTheSigningKey(t *testing.T) {
 		k := h.replica()
 		k.loop.Once(t.Context())
 		private, public := h.stored()
-		h.put(nil)
+		h.Put(nil)
 		k.loop.Once(t.Context())
 		if gotPrivate, gotPublic := h.stored(); gotPrivate != private || gotPublic != public {
-			t.Errorf("got another key in the emptied Secret, want the same: %s", &h.log)
+			t.Errorf("got another key in the emptied Secret, want the same: %s", &h.Log)
 		}
-		if !strings.Contains(h.log.String(), "stored the key in use again") {
-			t.Errorf("got log %s, want a warning", &h.log)
+		if !strings.Contains(h.Log.String(), "stored the key in use again") {
+			t.Errorf("got log %s, want a warning", &h.Log)
 		}
 	})
 }
@@ -118,7 +81,7 @@ func TestReplacedSigningKeyWaitsForARestart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.put(map[string][]byte{"signing.key": private, "signing.key.pub": public})
+		h.Put(map[string][]byte{"signing.key": private, "signing.key.pub": public})
 		k.loop.Once(t.Context())
 		k.loop.Once(t.Context())
 		if !k.key.Equal(before) {
@@ -127,8 +90,8 @@ func TestReplacedSigningKeyWaitsForARestart(t *testing.T) {
 		if _, published := h.stored(); published != string(public) {
 			t.Errorf("got published %q, want that of the Secret", published)
 		}
-		if got := strings.Count(h.log.String(), "restart all masters"); got != 1 {
-			t.Errorf("got %d warnings, want 1: %s", got, &h.log)
+		if got := strings.Count(h.Log.String(), "restart all masters"); got != 1 {
+			t.Errorf("got %d warnings, want 1: %s", got, &h.Log)
 		}
 		restarted := h.replica()
 		restarted.loop.Once(t.Context())
@@ -148,7 +111,7 @@ func TestInvalidSigningKeyIsNotOverwritten(t *testing.T) {
 			"PRIVATE KEY":           public,
 			"asn1":                  "-----BEGIN PRIVATE KEY-----\nbm9uc2Vuc2U=\n-----END PRIVATE KEY-----\n",
 		} {
-			h.put(map[string][]byte{"signing.key": []byte(content)})
+			h.Put(map[string][]byte{"signing.key": []byte(content)})
 			err := h.replica().sync(t.Context())
 			if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "kubectl -n rollcall-system patch secret rollcall-master-signing-key") ||
 				!strings.Contains(err.Error(), "give all agents the public key in the ConfigMap rollcall-master-public-key") {

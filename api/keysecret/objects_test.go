@@ -1,4 +1,4 @@
-package keysecret
+package keysecret_test
 
 import (
 	"context"
@@ -10,32 +10,32 @@ import (
 	"testing/synctest"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
+
+	"rollcall.dev/rollcall/api/keysecret"
+	"rollcall.dev/rollcall/api/keysecret/keysecrettest"
 )
 
 // fixture has a Secret and a ConfigMap, both empty.
 type fixture struct {
-	*Objects
-	api *fake.Clientset
+	*keysecrettest.Cluster
+	objects *keysecret.Objects
 }
 
-func newFixture() *fixture {
-	meta := metav1.ObjectMeta{Namespace: "ns", Name: "key"}
-	api := fake.NewClientset(&corev1.Secret{ObjectMeta: meta}, &corev1.ConfigMap{ObjectMeta: meta})
-	return &fixture{api: api, Objects: &Objects{
-		Secrets: api.CoreV1().Secrets("ns"), ConfigMaps: api.CoreV1().ConfigMaps("ns"), Namespace: "ns", Secret: "key", ConfigMap: "key",
-		Content: "a key", Process: "agent", Tree: "config/agent", Role: "rollcall-agent-key of config/rbac/agent", Files: "--key-file", Replaced: ", and register it",
-	}}
+func newFixture(t *testing.T) *fixture {
+	f := &fixture{Cluster: keysecrettest.New(t, "ns", "key", "key")}
+	o := f.Objects()
+	o.Content, o.Process, o.Tree, o.Role, o.Files, o.Replaced = "a key", "agent", "config/agent", "rollcall-agent-key of config/rbac/agent", "--key-file", ", and register it"
+	f.objects = &o
+	return f
 }
 
 // fillOnce returns a Fill that stores a key if there is none, publishes its first letter, and rejects the key "bad".
-func fillOnce(key string) Fill {
+func fillOnce(key string) keysecret.Fill {
 	return func(data map[string][]byte) (map[string][]byte, map[string]string, error) {
 		switch existing := string(data["key"]); existing {
 		case "bad":
@@ -49,40 +49,20 @@ func fillOnce(key string) Fill {
 }
 
 // content returns the data of both objects.
-func (f *fixture) content(t *testing.T) string {
-	t.Helper()
-	secret, err := f.api.CoreV1().Secrets("ns").Get(t.Context(), "key", metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	published, err := f.api.CoreV1().ConfigMaps("ns").Get(t.Context(), "key", metav1.GetOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("%s %v", secret.Data, published.Data)
-}
-
-// put replaces the data of the Secret and makes it immutable or not.
-func (f *fixture) put(t *testing.T, data map[string][]byte, immutable bool) {
-	t.Helper()
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "key"}, Data: data, Immutable: &immutable}
-	if _, err := f.api.CoreV1().Secrets("ns").Update(t.Context(), secret, metav1.UpdateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-}
+func (f *fixture) content() string { return fmt.Sprintf("%s %v", f.Data(), f.Published()) }
 
 func TestFirstProcessStoresTheKey(t *testing.T) {
-	f := newFixture()
+	f := newFixture(t)
 	for _, key := range []string{"first", "second"} {
-		if err := f.Sync(t.Context(), fillOnce(key)); err != nil {
+		if err := f.objects.Sync(t.Context(), fillOnce(key)); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := f.content(t), "map[key:first] map[letter:f]"; got != want {
+		if got, want := f.content(), "map[key:first] map[letter:f]"; got != want {
 			t.Errorf("after %s: got %s, want %s", key, got, want)
 		}
 	}
 	updates := 0
-	for _, a := range f.api.Actions() {
+	for _, a := range f.API.Actions() {
 		if a.GetVerb() == "update" {
 			updates++
 		}
@@ -93,45 +73,30 @@ func TestFirstProcessStoresTheKey(t *testing.T) {
 }
 
 func TestOtherEntriesAreKept(t *testing.T) {
-	f := newFixture()
-	f.put(t, map[string][]byte{"mine": []byte("x")}, false)
-	if err := f.Sync(t.Context(), fillOnce("first")); err != nil {
+	f := newFixture(t)
+	f.Put(map[string][]byte{"mine": []byte("x")})
+	if err := f.objects.Sync(t.Context(), fillOnce("first")); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := f.content(t), "map[key:first mine:x] map[letter:f]"; got != want {
+	if got, want := f.content(), "map[key:first mine:x] map[letter:f]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-}
-
-// racingSecrets calls other before the first update, which then conflicts.
-type racingSecrets struct {
-	Client[*corev1.Secret]
-	other func()
-}
-
-func (r *racingSecrets) Update(ctx context.Context, secret *corev1.Secret, options metav1.UpdateOptions) (*corev1.Secret, error) {
-	if other := r.other; other != nil {
-		r.other = nil
-		other()
-		return nil, apierrors.NewConflict(schema.GroupResource{Resource: "secrets"}, secret.Name, errors.New("another process was faster"))
-	}
-	return r.Client.Update(ctx, secret, options)
 }
 
 // TestConflictReadsTheOthersKey lets another process store its key between the read and the update.
 func TestConflictReadsTheOthersKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := newFixture()
-		other := *f.Objects
-		f.Secrets = &racingSecrets{Client: f.Secrets, other: func() {
+		f := newFixture(t)
+		other := *f.objects
+		f.objects.Secrets = keysecrettest.Race(f.objects.Secrets, func() {
 			if err := other.Sync(t.Context(), fillOnce("other")); err != nil {
 				t.Error(err)
 			}
-		}}
-		if err := f.Sync(t.Context(), fillOnce("mine")); err != nil {
+		})
+		if err := f.objects.Sync(t.Context(), fillOnce("mine")); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := f.content(t), "map[key:other] map[letter:o]"; got != want {
+		if got, want := f.content(), "map[key:other] map[letter:o]"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	})
@@ -140,16 +105,16 @@ func TestConflictReadsTheOthersKey(t *testing.T) {
 func TestErrorsSayWhatToDo(t *testing.T) {
 	forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "key", nil)
 	fail := func(f *fixture, verb, resource string) {
-		f.api.PrependReactor(verb, resource, func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, forbidden })
+		f.API.PrependReactor(verb, resource, func(clienttesting.Action) (bool, runtime.Object, error) { return true, nil, forbidden })
 	}
 	for want, prepare := range map[string]func(t *testing.T, f *fixture){
 		"the Secret ns/key does not exist: apply config/agent, which creates it empty, or set --key-file": func(t *testing.T, f *fixture) {
-			if err := f.api.CoreV1().Secrets("ns").Delete(t.Context(), "key", metav1.DeleteOptions{}); err != nil {
+			if err := f.API.CoreV1().Secrets("ns").Delete(t.Context(), "key", metav1.DeleteOptions{}); err != nil {
 				t.Fatal(err)
 			}
 		},
 		"the ConfigMap ns/key does not exist": func(t *testing.T, f *fixture) {
-			if err := f.api.CoreV1().ConfigMaps("ns").Delete(t.Context(), "key", metav1.DeleteOptions{}); err != nil {
+			if err := f.API.CoreV1().ConfigMaps("ns").Delete(t.Context(), "key", metav1.DeleteOptions{}); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -157,27 +122,27 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"the agent needs get and update on the Secret ns/key":                                                                func(_ *testing.T, f *fixture) { fail(f, "update", "secrets") },
 		"the agent needs get and update on the ConfigMap ns/key":                                                             func(_ *testing.T, f *fixture) { fail(f, "update", "configmaps") },
 		"the Secret ns/key is immutable, so that the agent cannot update it: delete it, and apply config/agent": func(t *testing.T, f *fixture) {
-			f.put(t, nil, true)
+			f.PutImmutable(nil)
 		},
 		"does not contain a key: key is not a key. It is not overwritten: restore it, or if its content is not needed, have a new one created by `kubectl -n ns patch secret key --type=merge -p '{\"data\":null}'`, and register it": func(t *testing.T, f *fixture) {
-			f.put(t, map[string][]byte{"key": []byte("bad")}, false)
+			f.Put(map[string][]byte{"key": []byte("bad")})
 		},
 	} {
-		f := newFixture()
+		f := newFixture(t)
 		prepare(t, f)
-		if err := f.Sync(t.Context(), fillOnce("first")); err == nil || !strings.Contains(err.Error(), want) {
+		if err := f.objects.Sync(t.Context(), fillOnce("first")); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got error %v, want %s", err, want)
 		}
 	}
 }
 
 func TestImmutableSecretWithAKeyIsUsed(t *testing.T) {
-	f := newFixture()
-	f.put(t, map[string][]byte{"key": []byte("given")}, true)
-	if err := f.Sync(t.Context(), fillOnce("first")); err != nil {
+	f := newFixture(t)
+	f.PutImmutable(map[string][]byte{"key": []byte("given")})
+	if err := f.objects.Sync(t.Context(), fillOnce("first")); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := f.content(t), "map[key:given] map[letter:g]"; got != want {
+	if got, want := f.content(), "map[key:given] map[letter:g]"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -194,9 +159,9 @@ func TestLoopRetriesUntilReady(t *testing.T) {
 			}
 			return nil
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 3*Period)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*keysecret.Period)
 		defer cancel()
-		loop := Loop{
+		loop := keysecret.Loop{
 			Sync:  func(context.Context) error { calls = append(calls, time.Since(began)); return result() },
 			Ready: result, LogError: func(err error) { slog.New(slog.NewTextHandler(&log, nil)).Error("cannot store it", "error", err) },
 		}

@@ -63,11 +63,11 @@ func TestForeignSecretIsNotOverwritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newFakeHub(t)
 		h.replica().loop.Once(t.Context())
-		good := h.secret().Data
+		good := h.Data()
 		<-time.After(time.Hour)
-		h.put(nil)
+		h.Put(nil)
 		h.replica().loop.Once(t.Context())
-		other := h.secret().Data
+		other := h.Data()
 		foreign, err := foreignCA()
 		if err != nil {
 			t.Fatal(err)
@@ -84,21 +84,21 @@ func TestForeignSecretIsNotOverwritten(t *testing.T) {
 			`"foreign", which is not a CA created by`: foreign,
 			"want only ca.crt and ca.key":             {caCertKey: good[caCertKey], caPrivateKeyKey: good[caPrivateKeyKey], "more": []byte("x")},
 		} {
-			h.put(data)
-			h.log.Reset()
+			h.Put(data)
+			h.Log.Reset()
 			s := h.replica()
 			s.loop.Once(t.Context())
 			if err := s.Ready(); err == nil || !strings.Contains(err.Error(), "Secret rollcall-system/rollcall-master-ca") {
 				t.Errorf("%s: got readiness %v, want an error with the Secret", want, err)
 			}
-			log := strings.ReplaceAll(h.log.String(), `\"`, `"`)
+			log := strings.ReplaceAll(h.Log.String(), `\"`, `"`)
 			if !strings.Contains(log, want) || !strings.Contains(log, "kubectl -n rollcall-system patch secret rollcall-master-ca") {
 				t.Errorf("%s: got log %s", want, log)
 			}
 			if strings.Contains(log, "PRIVATE KEY") || strings.Contains(log, "bm9uc2Vuc2U") {
 				t.Errorf("%s: the log contains a key: %s", want, log)
 			}
-			if got := h.secret().Data; len(got) != len(data) || !bytes.Equal(got[caCertKey], data[caCertKey]) {
+			if got := h.Data(); len(got) != len(data) || !bytes.Equal(got[caCertKey], data[caCertKey]) {
 				t.Errorf("%s: the Secret was overwritten", want)
 			}
 		}

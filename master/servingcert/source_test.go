@@ -1,27 +1,24 @@
 package servingcert
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 
 	"rollcall.dev/rollcall/api/keysecret"
+	"rollcall.dev/rollcall/api/keysecret/keysecrettest"
 )
 
 const (
@@ -31,53 +28,23 @@ const (
 )
 
 // fakeHub is a hub with the two objects as config/master installs them.
-type fakeHub struct {
-	t   *testing.T
-	hub *fake.Clientset
-	log bytes.Buffer
-}
+type fakeHub struct{ *keysecrettest.Cluster }
 
-func newFakeHub(t *testing.T) *fakeHub {
-	meta := metav1.ObjectMeta{Namespace: namespace, Name: object}
-	return &fakeHub{t: t, hub: fake.NewClientset(&corev1.Secret{ObjectMeta: meta}, &corev1.ConfigMap{ObjectMeta: meta})}
+func newFakeHub(t *testing.T) fakeHub {
+	return fakeHub{keysecrettest.New(t, namespace, object, object)}
 }
 
 // replica returns the Source of one more master.
-func (h *fakeHub) replica() *Source {
+func (h fakeHub) replica() *Source {
+	o := h.Objects()
 	return New(Config{
-		Secrets: h.hub.CoreV1().Secrets(namespace), ConfigMaps: h.hub.CoreV1().ConfigMaps(namespace), Namespace: namespace,
-		Secret: object, ConfigMap: object, Hosts: Hosts("rollcall-master", namespace, "203.0.113.9", "rollcall.example"), Log: slog.New(slog.NewTextHandler(&h.log, nil)),
+		Secrets: o.Secrets, ConfigMaps: o.ConfigMaps, Namespace: o.Namespace, Secret: o.Secret, ConfigMap: o.ConfigMap,
+		Hosts: Hosts("rollcall-master", namespace, "203.0.113.9", "rollcall.example"), Log: h.Logger(),
 	})
 }
 
-func (h *fakeHub) secret() *corev1.Secret {
-	h.t.Helper()
-	secret, err := h.hub.CoreV1().Secrets(namespace).Get(context.Background(), object, metav1.GetOptions{})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return secret
-}
-
-// put replaces the data of the Secret.
-func (h *fakeHub) put(data map[string][]byte) {
-	h.t.Helper()
-	secret := h.secret()
-	secret.Data = data
-	if _, err := h.hub.CoreV1().Secrets(namespace).Update(context.Background(), secret, metav1.UpdateOptions{}); err != nil {
-		h.t.Fatal(err)
-	}
-}
-
 // published returns the certificates in the ConfigMap.
-func (h *fakeHub) published() string {
-	h.t.Helper()
-	published, err := h.hub.CoreV1().ConfigMaps(namespace).Get(context.Background(), object, metav1.GetOptions{})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return published.Data[caCertKey]
-}
+func (h fakeHub) published() string { return h.Published()[caCertKey] }
 
 // served returns the certificate that a replica serves.
 func served(t *testing.T, s *Source) *x509.Certificate {
@@ -98,9 +65,9 @@ func trusts(bundle string, leaf *x509.Certificate) error {
 }
 
 // failRequests makes requests with a verb for a resource fail with err until stop is called.
-func (h *fakeHub) failRequests(verb, resource string, err error) (stop func()) {
+func (h fakeHub) failRequests(verb, resource string, err error) (stop func()) {
 	var stopped atomic.Bool
-	h.hub.PrependReactor(verb, resource, func(clienttesting.Action) (bool, runtime.Object, error) { return !stopped.Load(), nil, err })
+	h.API.PrependReactor(verb, resource, func(clienttesting.Action) (bool, runtime.Object, error) { return !stopped.Load(), nil, err })
 	return func() { stopped.Store(true) }
 }
 
@@ -142,25 +109,10 @@ func TestReplicasShareOneCA(t *testing.T) {
 		if got := strings.Count(h.published(), "BEGIN CERTIFICATE"); got != 1 {
 			t.Errorf("got %d published certificates, want 1", got)
 		}
-		if strings.Contains(h.published(), "PRIVATE KEY") || strings.Contains(h.log.String(), "PRIVATE KEY") {
+		if strings.Contains(h.published(), "PRIVATE KEY") || strings.Contains(h.Log.String(), "PRIVATE KEY") {
 			t.Error("the ConfigMap or the log contains a private key")
 		}
 	})
-}
-
-// racingSecrets lets another replica update the Secret before the first update, which then conflicts.
-type racingSecrets struct {
-	keysecret.Client[*corev1.Secret]
-	other func()
-}
-
-func (r *racingSecrets) Update(ctx context.Context, secret *corev1.Secret, options metav1.UpdateOptions) (*corev1.Secret, error) {
-	if other := r.other; other != nil {
-		r.other = nil
-		other()
-		return nil, apierrors.NewConflict(schema.GroupResource{Resource: "secrets"}, secret.Name, errors.New("another replica was faster"))
-	}
-	return r.Client.Update(ctx, secret, options)
 }
 
 // TestConcurrentReplicasAgreeOnOneCA lets another replica update the Secret between the read and the
@@ -169,7 +121,7 @@ func TestConcurrentReplicasAgreeOnOneCA(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newFakeHub(t)
 		first, second := h.replica(), h.replica()
-		second.objects.Secrets = &racingSecrets{Client: second.objects.Secrets, other: func() { first.loop.Once(t.Context()) }}
+		second.objects.Secrets = keysecrettest.Race(second.objects.Secrets, func() { first.loop.Once(t.Context()) })
 		second.loop.Once(t.Context())
 		if !first.issuer.cert.Equal(second.issuer.cert) {
 			t.Errorf("got the CAs %s and %s, want the same", first.issuer.cert.Subject, second.issuer.cert.Subject)
@@ -209,7 +161,7 @@ func TestCertificateRenewal(t *testing.T) {
 		if err := trusts(bundle, served(t, s)); err != nil || served(t, s).Equal(second) {
 			t.Errorf("while the hub was unavailable: got error %v, renewed %v; want a new certificate", err, !served(t, s).Equal(second))
 		}
-		if got := strings.Count(h.log.String(), "cannot update the serving certificate"); got != 1 {
+		if got := strings.Count(h.Log.String(), "cannot update the serving certificate"); got != 1 {
 			t.Errorf("got %d log lines for the same error, want 1", got)
 		}
 	})
@@ -228,9 +180,7 @@ func TestRunReconcilesEachMinute(t *testing.T) {
 		if want == "" {
 			t.Error("got no published certificate")
 		}
-		if _, err := h.hub.CoreV1().ConfigMaps(namespace).Update(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: object}}, metav1.UpdateOptions{}); err != nil {
-			t.Fatal(err)
-		}
+		h.PublishInstead(nil)
 		<-time.After(keysecret.Period)
 		synctest.Wait()
 		if got := h.published(); got != want {
@@ -249,13 +199,13 @@ func TestCertificateSurvivesInvalidSecret(t *testing.T) {
 		s := h.replica()
 		s.loop.Once(t.Context())
 		before, bundle := served(t, s), h.published()
-		h.put(map[string][]byte{"x": {1}})
+		h.Put(map[string][]byte{"x": {1}})
 		s.loop.Once(t.Context())
 		if !served(t, s).Equal(before) || h.published() != bundle || s.Ready() != nil {
 			t.Error("got another certificate, or none, want the same")
 		}
 		// An emptied Secret is filled with another CA, which signs at once.
-		h.put(nil)
+		h.Put(nil)
 		s.loop.Once(t.Context())
 		if h.published() == bundle {
 			t.Error("got the same CA, want another one")
@@ -272,14 +222,10 @@ func TestChangedConfigMapIsRestored(t *testing.T) {
 		s := h.replica()
 		s.loop.Once(t.Context())
 		want := h.published()
-		changed := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: object}, Data: map[string]string{caCertKey: "mine", "other": "stays"}}
-		if _, err := h.hub.CoreV1().ConfigMaps(namespace).Update(t.Context(), changed, metav1.UpdateOptions{}); err != nil {
-			t.Fatal(err)
-		}
+		h.PublishInstead(map[string]string{caCertKey: "mine", "other": "stays"})
 		s.loop.Once(t.Context())
-		published, err := h.hub.CoreV1().ConfigMaps(namespace).Get(t.Context(), object, metav1.GetOptions{})
-		if err != nil || published.Data[caCertKey] != want || published.Data["other"] != "stays" {
-			t.Errorf("got %v, error %v; want ca.crt restored and the other key kept", published.Data, err)
+		if got := h.Published(); got[caCertKey] != want || got["other"] != "stays" {
+			t.Errorf("got %v, want ca.crt restored and the other key kept", got)
 		}
 	})
 }
@@ -287,18 +233,18 @@ func TestChangedConfigMapIsRestored(t *testing.T) {
 func TestHubErrorsSayWhatToDo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, object, nil)
-		for want, prepare := range map[string]func(h *fakeHub){
-			"the Secret rollcall-system/rollcall-master-ca does not exist: apply config/master": func(h *fakeHub) {
-				_ = h.hub.CoreV1().Secrets(namespace).Delete(t.Context(), object, metav1.DeleteOptions{})
+		for want, prepare := range map[string]func(h fakeHub){
+			"the Secret rollcall-system/rollcall-master-ca does not exist: apply config/master": func(h fakeHub) {
+				_ = h.API.CoreV1().Secrets(namespace).Delete(t.Context(), object, metav1.DeleteOptions{})
 			},
-			"the ConfigMap rollcall-system/rollcall-master-ca does not exist": func(h *fakeHub) {
-				_ = h.hub.CoreV1().ConfigMaps(namespace).Delete(t.Context(), object, metav1.DeleteOptions{})
+			"the ConfigMap rollcall-system/rollcall-master-ca does not exist": func(h fakeHub) {
+				_ = h.API.CoreV1().ConfigMaps(namespace).Delete(t.Context(), object, metav1.DeleteOptions{})
 			},
-			"needs get and update on the Secret rollcall-system/rollcall-master-ca, which the Role rollcall-master-serving-ca": func(h *fakeHub) {
+			"needs get and update on the Secret rollcall-system/rollcall-master-ca, which the Role rollcall-master-serving-ca": func(h fakeHub) {
 				var err error = forbidden
 				h.failRequests("update", "secrets", err)
 			},
-			"needs get and update on the ConfigMap": func(h *fakeHub) {
+			"needs get and update on the ConfigMap": func(h fakeHub) {
 				var err error = forbidden
 				h.failRequests("update", "configmaps", err)
 			},
@@ -307,8 +253,8 @@ func TestHubErrorsSayWhatToDo(t *testing.T) {
 			prepare(h)
 			s := h.replica()
 			s.loop.Once(t.Context())
-			if s.Ready() == nil || !strings.Contains(h.log.String(), want) {
-				t.Errorf("got readiness %v and log\n%s\nwant %s", s.Ready(), &h.log, want)
+			if s.Ready() == nil || !strings.Contains(h.Log.String(), want) {
+				t.Errorf("got readiness %v and log\n%s\nwant %s", s.Ready(), &h.Log, want)
 			}
 		}
 	})
