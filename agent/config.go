@@ -73,7 +73,7 @@ type Config struct {
 	// Hub has the address of the masters, wss://host:port, if the agent is to dial them, or "" if masters dial the
 	// agent only. HubCAFile has the CA certificates of the masters in PEM; the default is those of the system.
 	// HubServerName is the name in the masters' certificate; the default is the host of Hub.
-	// HubPins has the accepted keys of the masters, as tlsfiles.Pin returns them. HubProxy is the URL of an HTTP proxy;
+	// HubPins has the accepted keys of the masters, as tlsfiles.Pin returns them. HubProxy is the URL of a proxy;
 	// the default is that of the environment (HTTPS_PROXY, NO_PROXY).
 	Hub, HubCAFile string
 	HubServerName  string

@@ -12,6 +12,7 @@ import (
 
 	"rollcall.dev/rollcall/agent/dial"
 	"rollcall.dev/rollcall/agent/report"
+	"rollcall.dev/rollcall/api/proxyurl"
 	"rollcall.dev/rollcall/api/tlsfiles"
 	"rollcall.dev/rollcall/api/token"
 )
@@ -22,8 +23,9 @@ func (c *Config) validateHub() error {
 		return errors.New("--service-account-token-file with --channel-binding=off gives the token to the proxy that terminates TLS, which can then join in the agent's place: " +
 			"set --unbound-service-account-token to accept that, or use --join-token-file")
 	}
+	_, err := c.hubProxy()
 	if c.Hub == "" && c.JoinTokenFile != "" {
-		return nil
+		return err
 	}
 	if c.Hub == "" {
 		if c.HubCAFile != "" || c.HubServerName != "" || len(c.HubPins) > 0 || c.HubProxy != "" {
@@ -31,7 +33,7 @@ func (c *Config) validateHub() error {
 		}
 		return nil
 	}
-	var errs []error
+	errs := []error{err}
 	check := func(ok bool, format string, args ...any) {
 		if !ok {
 			errs = append(errs, fmt.Errorf(format, args...))
@@ -46,11 +48,16 @@ func (c *Config) validateHub() error {
 	}
 	check(c.Auth == AuthToken, "--hub requires --auth %s: the agent must recognize the masters of its hub", AuthToken)
 	check(c.TLSCertFile != "" || c.TLSSecret != "", "--hub requires --tls-secret and --tls-pin-configmap, or --tls-cert-file and --tls-key-file: their key proves this agent to the hub")
-	if c.HubProxy != "" {
-		proxy, err := url.Parse(c.HubProxy)
-		check(err == nil && proxy.Host != "" && (proxy.Scheme == "http" || proxy.Scheme == "https"), "--hub-proxy is not a URL of the form http://host:port")
-	}
 	return errors.Join(errs...)
+}
+
+// hubProxy returns the proxies of requests to the hub, as http.Transport.Proxy does.
+func (c *Config) hubProxy() (func(*http.Request) (*url.URL, error), error) {
+	if c.HubProxy == "" {
+		return http.ProxyFromEnvironment, nil
+	}
+	proxy, err := proxyurl.Parse("--hub-proxy", c.HubProxy, "set HTTPS_PROXY in the environment from a Secret")
+	return http.ProxyURL(proxy), err
 }
 
 // newLinks returns the Dialer that keeps a link to the masters, or nil without Config.Hub.
@@ -61,13 +68,9 @@ func (c *Config) newLinks(identity *identity, certificate *ownCertificate, verif
 	if _, err := c.target(); err != nil && !errors.Is(err, dial.ErrNoHub) {
 		return nil, err
 	}
-	proxy := http.ProxyFromEnvironment
-	if c.HubProxy != "" {
-		u, err := url.Parse(c.HubProxy)
-		if err != nil {
-			return nil, errors.New("--hub-proxy is not a URL of the form http://host:port")
-		}
-		proxy = http.ProxyURL(u)
+	proxy, err := c.hubProxy()
+	if err != nil {
+		return nil, err
 	}
 	key, err := c.agentKey(certificate)
 	if err != nil {

@@ -6,11 +6,11 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"slices"
 
 	"k8s.io/client-go/rest"
 
 	"rollcall.dev/rollcall/api/connlimit"
+	"rollcall.dev/rollcall/api/proxyurl"
 	"rollcall.dev/rollcall/master/egress"
 	"rollcall.dev/rollcall/master/httpapi"
 )
@@ -38,7 +38,7 @@ func (c *Config) networkConfig(hub *rest.Config) (n networkConfig, err error) {
 // policy, or an unrestricted one and the URL of the proxy that it has to be used with.
 func (c *Config) agentDialer(hub *rest.Config) (dialContext, *url.URL, error) {
 	if c.DialProxy != "" {
-		proxy, err := parseProxy(c.DialProxy)
+		proxy, err := c.parseDialProxy()
 		return (&net.Dialer{}).DialContext, proxy, err
 	}
 	policy, err := c.egressPolicy(hub)
@@ -78,7 +78,7 @@ func (c *Config) validateDialFlags() error {
 	_, deny := connlimit.ParsePrefixes("--dial-deny", c.DialDeny)
 	errs := []error{allow, deny}
 	if c.DialProxy != "" {
-		_, err := parseProxy(c.DialProxy)
+		_, err := c.parseDialProxy()
 		errs = append(errs, err)
 		if len(c.DialAllow)+len(c.DialDeny) > 0 {
 			errs = append(errs, errors.New("--dial-allow and --dial-deny cannot be used with --dial-proxy: the proxy decides which addresses can be reached"))
@@ -87,18 +87,9 @@ func (c *Config) validateDialFlags() error {
 	return errors.Join(errs...)
 }
 
-// parseProxy parses the URL of a proxy. Its errors do not contain the URL, which may have a password.
-func parseProxy(text string) (*url.URL, error) {
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Hostname() == "" || !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme):
-		return nil, errors.New("--dial-proxy is not the URL of a proxy: use http://, https:// or socks5:// and host:port")
-	case u.User != nil:
-		return nil, errors.New("--dial-proxy must not contain a user or password, which anyone could read in the list of processes: let the proxy identify the master by its address")
-	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
-		return nil, errors.New("--dial-proxy must contain only scheme, host and port")
-	}
-	return u, nil
+// parseDialProxy parses DialProxy.
+func (c *Config) parseDialProxy() (*url.URL, error) {
+	return proxyurl.Parse("--dial-proxy", c.DialProxy, "let the proxy identify the master by its address")
 }
 
 // hosts returns the accepted Host headers with AuthNone, nil to accept all.

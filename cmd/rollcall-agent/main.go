@@ -76,7 +76,7 @@ func parse(args []string, stderr io.Writer) (agent.Config, error) {
 	f.StringVar(&cfg.HubCAFile, "hub-ca-file", cfg.HubCAFile, "CA certificates of the hub's masters; default: those of the system")
 	f.StringVar(&cfg.HubServerName, "hub-server-name", cfg.HubServerName, "DNS name or IP address in the masters' certificate; default: the host of --hub")
 	f.StringArrayVar(&cfg.HubPins, "hub-pin", nil, "accepted key of the hub's masters, as the SHA-256 of its SubjectPublicKeyInfo in hex; repeat the flag to rotate keys")
-	f.StringVar(&cfg.HubProxy, "hub-proxy", cfg.HubProxy, "URL of an HTTP proxy to the hub; default: HTTPS_PROXY and NO_PROXY of the environment")
+	f.StringVar(&cfg.HubProxy, "hub-proxy", cfg.HubProxy, "URL of an HTTP or SOCKS5 proxy to the hub, without a password; default: HTTPS_PROXY and NO_PROXY of the environment")
 	f.StringVar(&cfg.JoinTokenFile, "join-token-file", cfg.JoinTokenFile, "file with a join token, which may be missing or empty; has the cluster name, --hub, its CA or pin, and the master's public key where these flags are not set")
 	f.StringVar(&cfg.ServiceAccountTokenFile, "service-account-token-file", cfg.ServiceAccountTokenFile, "projected token of the agent's service account, by which the hub enrolls the agent's key; read for each use")
 	f.BoolVar(&cfg.UnboundServiceAccountToken, "unbound-service-account-token", cfg.UnboundServiceAccountToken, "send that token also with --channel-binding=off: a proxy that terminates TLS can then join in the agent's place")
