@@ -19,10 +19,10 @@ func pinOf(t *testing.T, data map[string][]byte, certificate, key string) string
 }
 
 // askForRotation puts what `kubectl rollcall rotate-key` puts into the Secret.
-func (m *fakeMember) askForRotation() {
-	data := m.data()
+func (m fakeMember) askForRotation() {
+	data := m.Data()
 	data["rotate"] = []byte("1")
-	m.put(data)
+	m.Put(data)
 }
 
 // TestAgentReplacesItsKeyWhenTheHubAcceptsIt asks an agent for another key. It uses the next key after the hub has accepted
@@ -38,20 +38,20 @@ func TestAgentReplacesItsKeyWhenTheHubAcceptsIt(t *testing.T) {
 		}
 		m.askForRotation()
 		c.loop.Once(t.Context())
-		next := m.published()["next-pin"]
-		if next == "" || next == before || next != pinOf(t, m.data(), "next.crt", "next.key") || m.published()["pin"] != before || servedPin(c) != before {
-			t.Fatalf("got published %v, served %s; want the old key and another next pin", m.published(), servedPin(c))
+		next := m.Published()["next-pin"]
+		if next == "" || next == before || next != pinOf(t, m.Data(), "next.crt", "next.key") || m.Published()["pin"] != before || servedPin(c) != before {
+			t.Fatalf("got published %v, served %s; want the old key and another next pin", m.Published(), servedPin(c))
 		}
-		if len(m.data()["rotate"]) != 0 {
+		if len(m.Data()["rotate"]) != 0 {
 			t.Error("the Secret still asks for another key")
 		}
 		c.loop.Once(t.Context())
-		if got := m.published()["next-pin"]; got != next {
+		if got := m.Published()["next-pin"]; got != next {
 			t.Errorf("synchronized again: got the next pin %s, want %s", got, next)
 		}
 		c = m.start() // restarted
 		c.loop.Once(t.Context())
-		if got := m.published()["next-pin"]; got != next || servedPin(c) != before || c.nextKey() == nil {
+		if got := m.Published()["next-pin"]; got != next || servedPin(c) != before || c.nextKey() == nil {
 			t.Fatalf("restarted: got the next pin %s, served %s, next key %v; want %s, %s and a key", got, servedPin(c), c.nextKey(), next, before)
 		}
 		c.acceptNext(c.nextKey())
@@ -61,10 +61,10 @@ func TestAgentReplacesItsKeyWhenTheHubAcceptsIt(t *testing.T) {
 			t.Error("the Secret is not written at once")
 		}
 		c.loop.Once(t.Context())
-		if got := m.published(); got["pin"] != next || got["next-pin"] != "" || servedPin(c) != next || c.nextKey() != nil {
+		if got := m.Published(); got["pin"] != next || got["next-pin"] != "" || servedPin(c) != next || c.nextKey() != nil {
 			t.Errorf("accepted: got published %v, served %s, want %s only", got, servedPin(c), next)
 		}
-		if got := pinOf(t, m.data(), "tls.crt", "tls.key"); got != next || len(m.data()["next.key"]) != 0 {
+		if got := pinOf(t, m.Data(), "tls.crt", "tls.key"); got != next || len(m.Data()["next.key"]) != 0 {
 			t.Errorf("accepted: got %s in the Secret, want %s and no next key", got, next)
 		}
 		select {
@@ -72,7 +72,7 @@ func TestAgentReplacesItsKeyWhenTheHubAcceptsIt(t *testing.T) {
 		default:
 			t.Error("the link is not replaced")
 		}
-		if strings.Contains(m.log.String(), "PRIVATE KEY") {
+		if strings.Contains(m.Log.String(), "PRIVATE KEY") {
 			t.Error("the log has a key")
 		}
 	})
@@ -84,14 +84,14 @@ func TestBadNextKeyIsRemoved(t *testing.T) {
 		m := newFakeMember(t)
 		c := m.start()
 		c.loop.Once(t.Context())
-		before, data := servedPin(c), m.data()
+		before, data := servedPin(c), m.Data()
 		data["next.key"] = []byte("nonsense")
-		m.put(data)
+		m.Put(data)
 		c.loop.Once(t.Context())
 		if servedPin(c) != before || c.nextKey() != nil {
 			t.Errorf("got the pin %s, want %s and no next key", servedPin(c), before)
 		}
-		if len(m.data()["next.key"]) != 0 {
+		if len(m.Data()["next.key"]) != 0 {
 			t.Error("the next key is still in the Secret")
 		}
 		m.askForRotation()
