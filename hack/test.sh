@@ -35,7 +35,27 @@ export ROLLCALL_KUBE_BINARIES ROLLCALL_KUBE_NODE_BINARIES ROLLCALL_KUBE_STATE_ME
 # Process tests start binaries that are built without the race detector, and spend most of their time waiting. No more
 # than two packages run at once: with more, the API servers become too slow. hack/lint.sh runs go vet.
 processes='/test/(charts|e2e|flood|idle|kube|manifests|oracle|realnode)$'
-go list ./... | grep -Ev "$processes" | xargs go test -race -vet=off -timeout 30m -p 3 "$@"
+
+# race_test tests packages with the race detector. Packages in which the race detector itself has crashed are repeated
+# once.
+race_test() {
+	local output crashed
+	output=$(mktemp)
+	if go test -race -vet=off -timeout 30m -p 3 "$@" 2>&1 | tee "$output"; then
+		rm "$output"
+		return
+	fi
+	crashed=$(awk -f hack/race-crashes.awk "$output")
+	if [[ -z $crashed || $(grep -cE $'^FAIL\t' "$output") != $(wc -l <<<"$crashed") ]]; then
+		return 1
+	fi
+	printf 'The race detector has crashed; testing again: %s\n' "$crashed" >&2
+	# shellcheck disable=SC2086
+	go test -race -vet=off -timeout 30m "${flags[@]}" $crashed
+}
+flags=("$@")
+mapfile -t packages < <(go list ./... | grep -Ev "$processes")
+race_test "${flags[@]}" "${packages[@]}"
 go list ./... | grep -E "$processes" | xargs go test -vet=off -timeout 30m -p 2 "$@"
 if (($# == 0)); then
 	go -C hack/bench test -race -vet=off ./...
