@@ -69,6 +69,6 @@ func (t *continueToken) validate(cluster string, f Filter) error {
 // hash returns a hash of the filter. A token contains it instead of the filter.
 func (f Filter) hash() uint64 {
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%q", []string{f.Namespace, f.Node, f.Pod, f.OwnerKind, f.OwnerName, f.State, f.Kind, f.Words, f.Protocol.String(), fmt.Sprint(f.Port)})
+	fmt.Fprintf(h, "%#v", f)
 	return h.Sum64()
 }
