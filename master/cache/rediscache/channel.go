@@ -73,20 +73,16 @@ func (r *Cache) Receive(ctx context.Context, handle func(sender string, kind byt
 // returns nil.
 func (r *Cache) listen(ctx context.Context, channel string, accept func([]byte), connected func()) error {
 	failures := 0
-	for {
+	for ctx.Err() == nil {
 		err := r.subscribe(ctx, channel, accept, func() { failures = 0; connected() })
-		if ctx.Err() != nil {
-			return nil
-		}
-		if errors.Is(err, redis.ErrClosed) {
+		if errors.Is(err, redis.ErrClosed) && ctx.Err() == nil {
 			return fmt.Errorf("receive messages of other masters by redis: %w", err)
 		}
 		failures++
 		r.recorder.recordReply(err)
-		if !backoff.Sleep(ctx, reconnectBackoff.Delay(failures, rand.Float64())) {
-			return nil
-		}
+		backoff.Sleep(ctx, reconnectBackoff.Delay(failures, rand.Float64())) //nolint:gosec // spreads attempts
 	}
+	return nil
 }
 
 // subscribe receives messages on one connection until it fails or ctx ends.

@@ -51,7 +51,7 @@ func (k macKey) encodeMessage(m message) []byte {
 }
 
 // decodeMessage verifies and decodes a message. Its payload refers to b. The error is a refusal.
-func (k keyring) decodeMessage(b []byte) (message, error) {
+func (ring keyring) decodeMessage(b []byte) (message, error) {
 	if len(b) > messagePrefixLen+2+2*sha256.Size+maxSenderLen+maxPayload {
 		return message{}, refused(causeSize, "a message of %d bytes is too large", len(b))
 	}
@@ -63,7 +63,7 @@ func (k keyring) decodeMessage(b []byte) (message, error) {
 	if !ok || !ok2 || sender == "" || len(sender) > maxSenderLen {
 		return message{}, refused(causeFormat, "a message has no valid sender")
 	}
-	key, ok := k.accepted[keyID]
+	key, ok := ring.accepted[keyID]
 	if !ok {
 		return message{}, refused(causeKey, "a message is signed with an unknown key")
 	}
