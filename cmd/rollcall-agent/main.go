@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -18,7 +17,9 @@ import (
 
 	"github.com/spf13/pflag"
 	"k8s.io/klog/v2"
+
 	"rollcall.dev/rollcall/agent"
+	"rollcall.dev/rollcall/api/flags"
 	"rollcall.dev/rollcall/api/keepalive"
 	"rollcall.dev/rollcall/api/version"
 )
@@ -86,19 +87,11 @@ func parse(args []string, stderr io.Writer) (agent.Config, error) {
 	f.DurationVar(&cfg.MinRequestPeriod, "min-request-period", cfg.MinRequestPeriod, "minimum time between two reports")
 	f.DurationVar(&cfg.MaxSession, "max-session", cfg.MaxSession, "maximum duration of a session")
 	f.BoolVar(&cfg.Profiling, "profiling", cfg.Profiling, "serve Go profiles at /debug/pprof/ of --metrics-listen, which must be a loopback address")
-	var level slog.Level
-	f.TextVar(&level, "log-level", slog.LevelInfo, "least severe level that is logged: debug, info, warn or error")
-	showVersion := f.Bool("version", false, version.Usage)
-	if err := f.Parse(args); err != nil {
+	logger, err := flags.Parse(f, args, stderr)
+	if err != nil {
 		return cfg, err
 	}
-	if *showVersion {
-		return cfg, version.ErrRequested
-	}
-	cfg.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
-	if f.NArg() > 0 {
-		return cfg, fmt.Errorf("unknown argument %q; see --help", f.Arg(0))
-	}
+	cfg.Log = logger
 	return cfg, nil
 }
 

@@ -3,9 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"log/slog"
 
 	"github.com/spf13/pflag"
+
+	"rollcall.dev/rollcall/api/flags"
 	"rollcall.dev/rollcall/api/version"
 	"rollcall.dev/rollcall/master"
 )
@@ -78,21 +79,13 @@ func parse(args []string, stderr io.Writer) (master.Config, error) {
 	f.StringArrayVar(&cfg.Sinks, "sink", cfg.Sinks, "URL to which usage and counts are sent: prometheus+https://…, influxdb+https://…?db=… or ?org=…&bucket=…, kafka://broker:port/topic; repeat the flag for each sink; see docs/SINKS.md")
 	f.BoolVar(&cfg.Profiling, "profiling", cfg.Profiling, "serve Go profiles at /debug/pprof/ of --listen to clients with access to the nonResourceURLs /debug/pprof/* on the hub, as granted by the ClusterRole rollcall-profiler; with --auth none on a loopback address only")
 	f.StringVar(&cfg.AuditLog, "audit-log", cfg.AuditLog, "file to which a line of JSON is written for each request: who asked for what, from where, with which result, and which sessions the request started; - means the standard output; only the master's user may read the file, and it can be rotated without a signal; default: none; see docs/OPERATIONS.md")
-	var level slog.Level
-	f.TextVar(&level, "log-level", slog.LevelInfo, "least severe level that is logged: debug, info, warn or error")
-	showVersion := f.Bool("version", false, version.Usage)
-	if err := f.Parse(args); err != nil {
+	logger, err := flags.Parse(f, args, stderr)
+	if err != nil {
 		return cfg, err
 	}
-	if *showVersion {
-		return cfg, version.ErrRequested
-	}
-	cfg.Log = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	cfg.Log = logger
 	if limit := memoryLimit(); limit > 0 && !f.Changed("state-max-memory") {
 		cfg.StateMaxMemory = limit / 4
-	}
-	if f.NArg() > 0 {
-		return cfg, fmt.Errorf("unknown argument %q; see --help", f.Arg(0))
 	}
 	return cfg, nil
 }

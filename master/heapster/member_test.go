@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/state/statetest"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/history"
 )
@@ -60,15 +61,7 @@ func (m *member) pod(namespace, name, node string, phase state.PodPhase, contain
 	}
 }
 
-func (m *member) apply(d state.Delta) {
-	m.t.Helper()
-	d.Epoch, d.From, d.To = m.state.Epoch, m.state.Seq, m.state.Seq+1
-	next, err := state.Apply(m.state, d)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	m.state = next
-}
+func (m *member) apply(d state.Delta) { m.state = statetest.Next(m.state, d) }
 
 func (m *member) put(o state.Object) {
 	m.t.Helper()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/state/statetest"
 	"rollcall.dev/rollcall/api/wire"
 )
 
@@ -39,15 +40,7 @@ func web(pod, node string) *state.Container {
 	return &state.Container{Namespace: "shop", Pod: pod, Name: "app", Node: node}
 }
 
-func (m *member) apply(d state.Delta) {
-	m.t.Helper()
-	d.Epoch, d.From, d.To = m.state.Epoch, m.state.Seq, m.state.Seq+1
-	next, err := state.Apply(m.state, d)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	m.state = next
-}
+func (m *member) apply(d state.Delta) { m.state = statetest.Next(m.state, d) }
 
 // put adds an object at a slot.
 func (m *member) put(o state.Object, slot uint32) {

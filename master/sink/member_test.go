@@ -11,6 +11,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"rollcall.dev/rollcall/api/state"
+	"rollcall.dev/rollcall/api/state/statetest"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/heapster"
 	"rollcall.dev/rollcall/master/samples"
@@ -46,15 +47,7 @@ func (m *member) container(pod string) *state.Container {
 	}
 }
 
-func (m *member) apply(d state.Delta) {
-	m.t.Helper()
-	d.Epoch, d.From, d.To = m.state.Epoch, m.state.Seq, m.state.Seq+1
-	next, err := state.Apply(m.state, d)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	m.state = next
-}
+func (m *member) apply(d state.Delta) { m.state = statetest.Next(m.state, d) }
 
 func (m *member) put(o state.Object) {
 	m.t.Helper()

@@ -64,6 +64,17 @@ func (w *Cluster) Apply(c state.Changes) {
 	w.State = next
 }
 
+// Next returns the State after a delta from s to the next seq. The delta needs neither epoch nor seqs. Next panics if the
+// delta cannot be applied.
+func Next(s *state.State, d state.Delta) *state.State {
+	d.Epoch, d.From, d.To = s.Epoch, s.Seq, s.Seq+1
+	next, err := state.Apply(s, d)
+	if err != nil {
+		panic(err)
+	}
+	return next
+}
+
 // Step applies up to n random changes of each type and returns the removed keys.
 func (w *Cluster) Step(n int) []state.Key {
 	var c state.Changes
@@ -101,11 +112,7 @@ func (w *Cluster) Sample(at state.Time) {
 		}
 	}
 	u.Group(func(slot int) uint16 { return uint16(slot % 4) })
-	next, err := state.Apply(w.State, state.Delta{Epoch: w.State.Epoch, From: w.State.Seq, To: w.State.Seq + 1, Usage: u})
-	if err != nil {
-		panic(err)
-	}
-	w.State = next
+	w.State = Next(w.State, state.Delta{Usage: u})
 }
 
 // randomEntry returns a random entry of a random kind, if that has entries.
