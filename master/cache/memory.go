@@ -11,10 +11,9 @@ import (
 // Memory is a Store in the memory of this process. It holds the saved reports themselves, not
 // copies, and removes each at its RetainUntil.
 type Memory struct {
-	terms TermCounter
-
 	mu      sync.Mutex
 	entries map[string]*memoryEntry
+	terms   map[string]uint64 // the last term of each cluster
 }
 
 // memoryEntry is a report with the timer that removes it.
@@ -25,7 +24,7 @@ type memoryEntry struct {
 
 // NewMemory returns an empty Memory.
 func NewMemory() *Memory {
-	return &Memory{entries: map[string]*memoryEntry{}}
+	return &Memory{entries: map[string]*memoryEntry{}, terms: map[string]uint64{}}
 }
 
 // Load implements Store.
@@ -51,6 +50,10 @@ func (m *Memory) Save(_ context.Context, r *report.Report) error {
 	if !now.Before(r.ExpiresAt) {
 		return nil
 	}
+	if r.Term < m.terms[r.Cluster] {
+		return ErrSuperseded
+	}
+	m.terms[r.Cluster] = r.Term
 	if entry := m.entries[r.Cluster]; entry != nil && now.Before(entry.report.ExpiresAt) && !Replaces(r, entry.report.Version(), entry.report.ExpiresAt) {
 		return nil
 	}
@@ -86,7 +89,20 @@ func (m *Memory) expire(cluster string, stored *memoryEntry) {
 	}
 }
 
-// NextTerm implements Store.
-func (m *Memory) NextTerm(_ context.Context, cluster string) (uint64, error) {
-	return m.terms.Next(cluster), nil
+// LastTerm implements Store.
+func (m *Memory) LastTerm(_ context.Context, cluster string) (uint64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.terms[cluster], nil
+}
+
+// TakeTerm implements Store.
+func (m *Memory) TakeTerm(_ context.Context, cluster string, term uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if term <= m.terms[cluster] {
+		return ErrSuperseded
+	}
+	m.terms[cluster] = term
+	return nil
 }

@@ -32,20 +32,3 @@ func TestMemoryKeepsTheReportItselfUntilRetainUntil(t *testing.T) {
 		}
 	})
 }
-
-func TestFirstTermIsTheCurrentTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var terms cache.TermCounter
-		start := uint64(time.Now().UnixMilli())
-		if a, b := terms.Next("a"), terms.Next("a"); a != start || b != start+1 {
-			t.Errorf("got %d and %d, want %d and the next number", a, b, start)
-		}
-		if b := terms.Next("b"); b != start {
-			t.Errorf("first term of another cluster: got %d, want %d", b, start)
-		}
-		terms.Observe("a", start+1_000_000)
-		if a := terms.Next("a"); a != start+1_000_001 {
-			t.Errorf("got %d after %d was observed, want the next number", a, start+1_000_000)
-		}
-	})
-}

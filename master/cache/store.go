@@ -14,6 +14,7 @@ import (
 	"errors"
 	"time"
 
+	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/report"
 )
 
@@ -28,6 +29,17 @@ var ErrMiss = errors.New("not in the cache")
 // processes then do not get its reports.
 var ErrUnavailable = errors.New("the cache is unavailable")
 
+// ErrSuperseded is returned for a term that is not above those that other sessions of the cluster have taken: another
+// master owns the cluster now.
+var ErrSuperseded = errors.New("another master owns the cluster: a higher term was taken")
+
+// MaxTermLead is how far a term may be ahead of a master's clock. Agents grant terms up to wire.MaxTermLead ahead of
+// theirs, and their clocks may be ahead of the master's by as much.
+const MaxTermLead = 2 * wire.MaxTermLead
+
+// MaxTerm returns the highest valid term at a time.
+func MaxTerm(now time.Time) uint64 { return uint64(max(now.Add(MaxTermLead).UnixMilli(), 0)) }
+
 // Store keeps the latest report of each cluster: its State and Size, identity, session, times and Version. It need not
 // keep the rest, such as the Summary. All methods are safe for concurrent use and return when their context ends. The
 // caller limits how long they may block by the context's deadline.
@@ -39,13 +51,16 @@ type Store interface {
 	Load(ctx context.Context, cluster string, ttl time.Duration) (*report.Report, error)
 	// Save stores a report under its Cluster until its RetainUntil. It does nothing if the report has
 	// expired, or if a newer one is stored and has not expired. A report of the stored version extends
-	// the lifetime of the stored one. The caller must not modify the report afterwards.
+	// the lifetime of the stored one. The error wraps ErrSuperseded if a higher term than that of the
+	// report was taken or saved. The caller must not modify the report afterwards.
 	Save(ctx context.Context, r *report.Report) error
-	// Delete removes the report of a cluster.
+	// Delete removes the report of a cluster. Its term remains.
 	Delete(ctx context.Context, cluster string) error
-	// NextTerm returns a new term, for a session or a loaded report. It is greater than all terms that
-	// were returned before for the cluster.
-	NextTerm(ctx context.Context, cluster string) (uint64, error)
+	// LastTerm returns the highest term that was taken or saved for a cluster, 0 if none is known.
+	LastTerm(ctx context.Context, cluster string) (uint64, error)
+	// TakeTerm records the term of a session of the cluster's owner, before its first report. The
+	// error wraps ErrSuperseded unless the term is above the LastTerm.
+	TakeTerm(ctx context.Context, cluster string, term uint64) error
 }
 
 // RetainUntil returns when a Store removes a report: at the end of the demand, but neither before ExpiresAt nor later than

@@ -18,8 +18,8 @@ import (
 type Report struct {
 	// Cluster is the name of the cluster's ClusterAgent, also if a client asked by address.
 	Cluster, UID, KubernetesVersion, AgentVersion string
-	// Term orders the sessions of a cluster, and is part of the Version: each session has a higher one than those before,
-	// and so has a report that was loaded from the Store. See cache.Store.NextTerm.
+	// Term orders the sessions of a cluster, and is part of the Version: each session of an owner has a higher one than
+	// those before. A report that was loaded from the Store keeps its term. See package wire, "Owner, guest, term".
 	Term uint64
 	// LazyState is the state of the cluster, whose objects State returns. It is nil if it was dropped: when the report
 	// expired, or when memory was needed. Readers that wait for a fresh report never get such a report.
@@ -51,7 +51,7 @@ type Report struct {
 
 // Version orders the reports of a cluster: by Term, then by Seq. All reports of a term have the same Epoch.
 type Version struct {
-	// Term orders the sessions of the cluster; see cache.Store.NextTerm.
+	// Term orders the sessions of the cluster; see Report.Term.
 	Term uint64
 	// Epoch identifies the agent process in which Seq counts.
 	Epoch uint64

@@ -110,12 +110,13 @@ func (a *activeSession) renewed(m *wire.SubscribeResponse, at time.Time) *sessio
 
 // stopMessages has the messages of Stop by end reason.
 var stopMessages = map[string]string{
-	endStopping:  "the master is shutting down",
-	endSuspended: "the cluster is suspended",
-	endDeleted:   "the cluster's ClusterAgent was deleted",
-	endInvalid:   "the cluster's ClusterAgent is invalid",
-	endChanged:   "the cluster's ClusterAgent was changed",
-	endGuest:     "another session reports to this master",
+	endStopping:   "the master is shutting down",
+	endSuspended:  "the cluster is suspended",
+	endDeleted:    "the cluster's ClusterAgent was deleted",
+	endInvalid:    "the cluster's ClusterAgent is invalid",
+	endChanged:    "the cluster's ClusterAgent was changed",
+	endGuest:      "another session reports to this master",
+	endSuperseded: "another master owns the cluster",
 }
 
 // sendStop sends Stop.

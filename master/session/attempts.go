@@ -9,7 +9,13 @@ import (
 // retryDelay has full jitter: after an outage of the network, masters have many clusters to dial.
 var retryDelay = backoff.Backoff{Min: 500 * time.Millisecond, Max: 30 * time.Second, Jitter: 1}
 
+// supersededDelay is how long an owner that was superseded waits before it takes the cluster again. If two masters believe
+// to be the owner, they thus do not end each other's sessions in turn for long. A guest does not wait.
+var supersededDelay = backoff.Backoff{Min: 2 * time.Second, Max: time.Minute, Jitter: 0.25}
+
 const (
+	// supersededWindow is after how long without being superseded the delay starts at its minimum again.
+	supersededWindow = 10 * time.Minute
 	// More than maxResyncs within resyncWindow count as a failure of the agent.
 	maxResyncs   = 3
 	resyncWindow = 10 * time.Minute
@@ -29,6 +35,12 @@ type attempts struct {
 	resyncs  resyncCounter
 	// overBudgetAt is when the cluster last exceeded its memory limit.
 	overBudgetAt time.Time
+	// superseded counts how often another master has taken the cluster, the last time at supersededAt. This master may
+	// take it again at takeAt.
+	superseded           int
+	supersededAt, takeAt time.Time
+	// term is the highest term of this process's sessions as the owner.
+	term uint64
 
 	// uid is the UID of the cluster whose agent answered first.
 	uid string
@@ -58,6 +70,9 @@ func (a *attempts) add(e sessionEnd, now time.Time, random func() float64) outco
 	if e.overBudget {
 		a.overBudgetAt = now
 	}
+	if e.reason == endSuperseded && e.failure == nil {
+		a.addSuperseded(now, random)
+	}
 	next := outcomeOf(e, a.resyncs.exceeded(now))
 	a.noBase, a.resume = !next.keepBase, Info{}
 	a.failing, a.retryAt = next.backOff, time.Time{}
@@ -66,6 +81,15 @@ func (a *attempts) add(e sessionEnd, now time.Time, random func() float64) outco
 		a.retryAt = now.Add(retryDelay.Delay(a.failures, random()))
 	}
 	return next
+}
+
+// addSuperseded records that another master has taken the cluster.
+func (a *attempts) addSuperseded(now time.Time, random func() float64) {
+	if now.Sub(a.supersededAt) >= supersededWindow {
+		a.superseded = 0
+	}
+	a.superseded++
+	a.supersededAt, a.takeAt = now, now.Add(supersededDelay.Delay(a.superseded, random()))
 }
 
 // succeeded records that a valid report was received.

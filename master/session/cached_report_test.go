@@ -26,9 +26,14 @@ func (c *countingStore) Save(ctx context.Context, r *Report) error {
 	return c.Store.Save(ctx, r)
 }
 
-func (c *countingStore) NextTerm(ctx context.Context, cluster string) (uint64, error) {
+func (c *countingStore) LastTerm(ctx context.Context, cluster string) (uint64, error) {
 	c.calls.Add(1)
-	return c.Store.NextTerm(ctx, cluster)
+	return c.Store.LastTerm(ctx, cluster)
+}
+
+func (c *countingStore) TakeTerm(ctx context.Context, cluster string, term uint64) error {
+	c.calls.Add(1)
+	return c.Store.TakeTerm(ctx, cluster, term)
 }
 
 func TestHitDoesNotCallTheStore(t *testing.T) {

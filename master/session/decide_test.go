@@ -163,13 +163,14 @@ func TestOutcomeOfSessionEnds(t *testing.T) {
 		"an overrun session":                      {ending: abortEnd(endOverrun, time.Second), reason: dial.ProtocolError, base: true},
 		"a session with invalid messages":         {ending: resyncEnd(wire.ErrResync)},
 		"too many sessions with invalid messages": {ending: resyncEnd(wire.ErrResync), tooMany: true, reason: dial.ProtocolError},
-		"the agent answered a Stop":               {ending: agentEnd(&wire.End{Reason: wire.EndStopped}), base: true},
-		"the agent is busy":                       {ending: agentEnd(&wire.End{Reason: wire.EndBusy}), reason: dial.Busy, base: true},
-		"the agent is not ready":                  {ending: agentEnd(&wire.End{Reason: wire.EndNotReady}), reason: dial.AgentNotReady, base: true},
-		"the agent failed":                        {ending: agentEnd(&wire.End{Reason: wire.EndError, Message: "x"}), reason: dial.AgentNotReady, base: true},
-		"the agent shuts down":                    {ending: agentEnd(&wire.End{Reason: wire.EndShuttingDown}), reason: dial.DialFailed, base: true},
-		"the session was superseded":              {ending: agentEnd(&wire.End{Reason: wire.EndSuperseded}), reason: dial.DialFailed, base: true},
-		"an unknown reason":                       {ending: agentEnd(&wire.End{Reason: 99}), reason: dial.DialFailed, base: true},
+		"the agent answered a Stop":               {ending: agentEnd(&wire.End{Reason: wire.EndStopped}, true), base: true},
+		"the agent is busy":                       {ending: agentEnd(&wire.End{Reason: wire.EndBusy}, true), reason: dial.Busy, base: true},
+		"the agent is not ready":                  {ending: agentEnd(&wire.End{Reason: wire.EndNotReady}, true), reason: dial.AgentNotReady, base: true},
+		"the agent failed":                        {ending: agentEnd(&wire.End{Reason: wire.EndError, Message: "x"}, true), reason: dial.AgentNotReady, base: true},
+		"the agent shuts down":                    {ending: agentEnd(&wire.End{Reason: wire.EndShuttingDown}, true), reason: dial.DialFailed, base: true},
+		"the session was superseded":              {ending: agentEnd(&wire.End{Reason: wire.EndSuperseded}, true), base: true},
+		"a guest's session was superseded":        {ending: agentEnd(&wire.End{Reason: wire.EndSuperseded}, false), reason: dial.DialFailed, base: true},
+		"an unknown reason":                       {ending: agentEnd(&wire.End{Reason: 99}, true), reason: dial.DialFailed, base: true},
 	} {
 		got := outcomeOf(tc.ending, tc.tooMany)
 		var reason Reason

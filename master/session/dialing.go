@@ -8,7 +8,9 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire"
+	"rollcall.dev/rollcall/master/report"
 	"rollcall.dev/rollcall/master/session/dial"
+	"rollcall.dev/rollcall/master/session/reportstore"
 )
 
 // pendingDial is a dial whose result was not handled yet.
@@ -16,9 +18,8 @@ type pendingDial struct {
 	purpose purpose
 	// owner reports whether this master owned the cluster when the dial began.
 	owner bool
-	// term is the term of a guest, which is that of the last report: the agent's changes have the same versions then, whichever
-	// master they come from. It is 0 if there was none.
-	term uint64
+	// last is the version of the last report, if there is one.
+	last report.Version
 	// cluster is the Registry's entry for which the agent is dialed.
 	cluster Cluster
 	// uid is the UID of the cluster whose agent must answer, or "" if any may.
@@ -68,26 +69,41 @@ func (w *worker) dialForSession(ctx context.Context) {
 	d := &pendingDial{purpose: purposeSession, owner: w.sessions.owns(c.name), session: cmp.Or(w.attempts.resume.ID, rand.Text())}
 	c.update(func() {
 		d.cluster = c.spec
+		if c.report != nil {
+			d.last = c.report.Version()
+		}
 		if c.report != nil && !w.attempts.noBase {
 			d.base, d.baseSize = c.report.LazyState, c.report.Size
-		}
-		if c.report != nil && !d.owner {
-			d.term = c.report.Version().Term
 		}
 		c.status.Session.Phase = Connecting
 	})
 	request := dial.SessionRequest{
 		ID: d.session, Period: d.cluster.RequestPeriod, Duration: d.cluster.SessionDuration, CacheTTL: d.cluster.CacheTTL, Base: d.base,
+		Owner: d.owner,
 	}
+	known := max(w.attempts.term, d.last.Term)
 	w.startDial(ctx, d, func(ctx context.Context, t dial.Target) (r dialResult) {
+		request.Term = w.sessions.store.NextTerm(ctx, t.Cluster, known)
 		if r.session, r.failure = w.sessions.dialer.OpenSession(ctx, t, request); r.failure == nil {
-			r.term = d.term
-			if r.term == 0 {
-				r.term = w.sessions.store.NextTerm(ctx, t.Cluster)
-			}
+			w.setTerm(ctx, d, &r, request.Term)
 		}
 		return r
 	})
+}
+
+// setTerm sets the term of a session that the agent has granted. If the Store knows that another master owns the
+// cluster, setTerm ends the session.
+func (w *worker) setTerm(ctx context.Context, d *pendingDial, r *dialResult, requested uint64) {
+	granted := r.session.Grant.Term
+	if !d.owner {
+		r.term = reportstore.GuestTerm(requested, granted, r.session.Hello.Epoch, d.last)
+		return
+	}
+	var err error
+	if r.term, err = w.sessions.store.TakeTerm(ctx, w.cluster.name, requested, granted); err != nil {
+		r.session.Stop(stopMessages[endSuperseded])
+		r.session, r.failure = nil, dial.Failf(dial.Superseded, "%w", err)
+	}
 }
 
 // dialForSummary starts a goroutine that dials the agent for a summary.
@@ -209,6 +225,8 @@ func (w *worker) handleDialResult(r dialResult) {
 	switch {
 	case r.failure != nil && d.purpose == purposeSummary:
 		w.cluster.update(func() { w.cluster.status.setFailed(r.failure) })
+	case r.failure != nil && r.failure.Reason == dial.Superseded:
+		w.handleEnd(supersededEnd())
 	case r.failure != nil:
 		w.handleEnd(sessionEnd{failure: r.failure})
 	case d.purpose == purposeSummary:

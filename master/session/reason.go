@@ -39,6 +39,8 @@ const (
 const (
 	// endExpired means that the duration of the session was over.
 	endExpired = "expired"
+	// endSuperseded means that another master owns the cluster, according to the agent or the Store.
+	endSuperseded = "superseded"
 	// endSuspended, endDeleted, endChanged and endInvalid mean that the ClusterAgent was suspended, deleted or
 	// changed, or is invalid.
 	endSuspended = "suspended"

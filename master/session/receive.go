@@ -2,12 +2,14 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/coder/websocket"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire"
+	"rollcall.dev/rollcall/master/cache"
 	"rollcall.dev/rollcall/master/session/dial"
 )
 
@@ -15,6 +17,9 @@ import (
 func (w *worker) startSession(d *pendingDial, r dialResult) {
 	w.active = newActiveSession(w.cluster, d, r, w.attempts.resume)
 	w.attempts.resume = Info{}
+	if d.owner {
+		w.attempts.term = r.term
+	}
 	w.active.Start()
 	w.cluster.update(func() { w.cluster.status.Session = w.active.info })
 }
@@ -35,7 +40,7 @@ func (w *worker) handleMessage(ctx context.Context, m dial.Message) {
 		}
 		w.cluster.update(func() { w.cluster.status.Session.ExpiresAt = w.active.info.ExpiresAt })
 	case *wire.End:
-		w.endSession(agentEnd(body))
+		w.endSession(agentEnd(body, w.active.owner))
 	case *wire.Snapshot, *wire.Delta, *wire.Usage, *wire.Status, *wire.Bookmark:
 		w.handleReport(ctx, m)
 	default:
@@ -85,7 +90,9 @@ func (w *worker) handleState(ctx context.Context, l *wire.LazyState, m dial.Mess
 		r.LazyState = w.active.compact(ctx, l)
 	}
 	r.Size = w.active.receiver.EvictedSize()
-	w.publish(ctx, r)
+	if end := w.publish(ctx, r); end != nil {
+		return end
+	}
 	if compact {
 		r.Evict()
 	}
@@ -117,15 +124,28 @@ func (w *worker) newReport(l *wire.LazyState, at time.Time, late bool) (*Report,
 	return r, nil
 }
 
-// publish publishes a report, calls the event handlers and passes it to the Store.
-func (w *worker) publish(ctx context.Context, r *Report) {
+// publish publishes a report, calls the event handlers and, if this master is the owner, passes the report to the Store
+// before. If the Store or a report of another master says that another one owns the cluster, publish only returns a
+// sessionEnd.
+func (w *worker) publish(ctx context.Context, r *Report) *sessionEnd {
 	a, c := w.active, w.cluster
 	a.reports++
 	a.releaseHandshake()
-	w.attempts.succeeded(r.ReceivedAt)
-	if a.owner && !w.storeWriter(ctx).Save(r) {
+	var err error
+	if c.hasTermAbove(r.Term) {
+		err = cache.ErrSuperseded
+	} else if a.owner {
+		err = w.storeWriter(ctx).Save(r)
+	}
+	if errors.Is(err, cache.ErrSuperseded) {
+		a.sendStop(endSuperseded)
+		e := supersededEnd()
+		return &e
+	}
+	if err != nil {
 		w.sessions.metrics.unstored.Inc()
 	}
+	w.attempts.succeeded(r.ReceivedAt)
 	c.update(func() {
 		if a.info.Phase != Reporting {
 			a.info.Phase = Reporting
@@ -136,6 +156,14 @@ func (w *worker) publish(ctx context.Context, r *Report) {
 	})
 	w.attempts.following = false
 	w.sessions.notifyReport(r, w.attempts.usage.replace(r.LazyState), a.owner)
+	return nil
+}
+
+// hasTermAbove reports whether the current report has a higher term, because it came from another master.
+func (c *clusterState) hasTermAbove(term uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.report != nil && c.report.Version().Term > term
 }
 
 // shouldCompact reports whether the objects of l are to be compacted: the cluster has no readers, and the

@@ -321,7 +321,10 @@ func TestSubscribeRequestHasTheSettingsOfTheCluster(t *testing.T) {
 			t.Error("the request has no session ID")
 		}
 		request.Session = ""
-		if want := (wire.SubscribeRequest{Protocol: wire.ProtocolMax, MasterID: "holder", Period: time.Second, Duration: 15 * time.Second}); !reflect.DeepEqual(request, want) {
+		want := wire.SubscribeRequest{
+			Protocol: wire.ProtocolMax, MasterID: "holder", Period: time.Second, Duration: 15 * time.Second, Owner: true, Term: uint64(a.requestedAt(0).UnixMilli()),
+		}
+		if !reflect.DeepEqual(request, want) {
 			t.Errorf("request is %+v, want %+v", request, want)
 		}
 	})

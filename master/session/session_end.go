@@ -38,9 +38,11 @@ type outcome struct {
 
 // outcomeOf returns what follows the end of a session. After a resync the agent is dialed immediately and
 // without a base, unless there were too many resyncs. After a session that expired it is dialed immediately,
-// with its base.
+// with its base. A session that was superseded has not failed.
 func outcomeOf(e sessionEnd, tooManyResyncs bool) outcome {
 	switch {
+	case e.reason == endSuperseded && e.failure == nil:
+		return outcome{keepBase: true}
 	case e.resync && tooManyResyncs:
 		f := dial.Failf(dial.ProtocolError, "the agent's messages could not be applied %d times within %s: %w", maxResyncs+1, resyncWindow, e.failure.Err)
 		return outcome{backOff: true, failure: f}
@@ -57,10 +59,17 @@ func outcomeOf(e sessionEnd, tooManyResyncs bool) outcome {
 	return outcome{keepBase: true}
 }
 
-// agentEnd returns the sessionEnd for an End of the agent.
-func agentEnd(m *wire.End) sessionEnd {
+// agentEnd returns the sessionEnd for an End of the agent. owner reports whether the session was an owner's: agents end
+// no session of a guest as superseded, so that is a failure.
+func agentEnd(m *wire.End, owner bool) sessionEnd {
+	if owner && m.Reason == wire.EndSuperseded {
+		return supersededEnd()
+	}
 	return sessionEnd{reason: m.Reason.String(), failure: dial.EndFailure(m)}
 }
+
+// supersededEnd returns the sessionEnd of an owner after which another master owns the cluster.
+func supersededEnd() sessionEnd { return sessionEnd{reason: endSuperseded} }
 
 // lostEnd returns the sessionEnd for a broken connection.
 func lostEnd(err error) sessionEnd {

@@ -60,14 +60,24 @@ func (w *recordingStore) Load(ctx context.Context, cluster string, ttl time.Dura
 	return w.Store.Load(ctx, cluster, ttl)
 }
 
-func (w *recordingStore) NextTerm(ctx context.Context, cluster string) (uint64, error) {
+func (w *recordingStore) LastTerm(ctx context.Context, cluster string) (uint64, error) {
 	w.mu.Lock()
 	broken := w.err
 	w.mu.Unlock()
 	if broken != nil {
 		return 0, broken
 	}
-	return w.Store.NextTerm(ctx, cluster)
+	return w.Store.LastTerm(ctx, cluster)
+}
+
+func (w *recordingStore) TakeTerm(ctx context.Context, cluster string, term uint64) error {
+	w.mu.Lock()
+	broken := w.err
+	w.mu.Unlock()
+	if broken != nil {
+		return broken
+	}
+	return w.Store.TakeTerm(ctx, cluster, term)
 }
 
 func (w *recordingStore) update(f func()) {

@@ -73,6 +73,9 @@ func (w *worker) inputs(ctx context.Context, now time.Time) inputs {
 		w.attempts.retryAt = time.Time{}
 	}
 	in.failing, in.retryAt = w.attempts.failing, w.attempts.retryAt
+	if w.sessions.owns(w.cluster.name) {
+		in.retryAt = later(in.retryAt, w.attempts.takeAt)
+	}
 	if w.dialing != nil {
 		in.dialing, in.outdated = w.dialing.purpose, w.dialing.outdatedBy(spec)
 	}

@@ -237,7 +237,7 @@ func TestStoredTimesAreLimited(t *testing.T) {
 				{"older than TTL and tolerance", -ttl - clockTolerance - 100*time.Millisecond, nil, "", false},
 				{"an hour old", -time.Hour, nil, causeTime, false},
 				{"kept for a day", -10 * time.Minute, func(h head) { h["keep"] = "86400000" }, causeTime, false},
-				{"term ahead", 0, func(h head) { h["term"] = fmt.Sprint(time.Now().Add(48 * time.Hour).UnixMilli()) }, causeTime, false},
+				{"term ahead", 0, func(h head) { h["term"] = fmt.Sprint(time.Now().Add(49 * time.Hour).UnixMilli()) }, causeTime, false},
 				{"negative term", 0, func(h head) { h["term"] = "-1" }, causeTime, false},
 				{"end of session out of range", 0, func(h head) { h["ends"] = "9223372036854775807" }, causeFormat, false},
 				{"TTL overflows", 0, func(h head) { h["ttl"] = "9223372036854775807" }, causeFormat, false},

@@ -32,10 +32,6 @@ const (
 // maxSaveRate is how many entries a master saves a second. Each is one script of some tens of microseconds in Redis.
 const maxSaveRate = 2000
 
-// termTTL is how long Redis keeps the last term of a cluster. Terms grow after that, too, as they
-// follow the time; see cache.TermCounter.
-const termTTL = 7 * 24 * time.Hour
-
 var (
 	//go:embed save.lua
 	saveSource string
@@ -76,7 +72,6 @@ type Cache struct {
 	breaker          *circuitBreaker
 	recorder         *errorRecorder
 	rollback         rollbackGuard
-	terms            cache.TermCounter
 	save, load, term *redis.Script
 	written          prometheus.Counter
 	rate             *rate.Limiter // of saves
@@ -201,27 +196,4 @@ func (r *Cache) Delete(ctx context.Context, cluster string) error {
 		return fmt.Errorf("delete %s from redis: %w", cluster, err)
 	}
 	return nil
-}
-
-// NextTerm implements cache.Store. While Redis is unavailable this process counts on by itself.
-// Redis continues from there when it is available again.
-func (r *Cache) NextTerm(ctx context.Context, cluster string) (uint64, error) {
-	var reply *redis.Cmd
-	err := r.do(ctx, cluster, func() error {
-		maxTerm := time.Now().Add(maxTermLead).UnixMilli()
-		reply = r.term.Run(ctx, r.client, []string{redisKey(cluster, "term")}, r.terms.Min(cluster), termTTL.Milliseconds(), maxTerm)
-		return reply.Err()
-	})
-	if errors.Is(err, cache.ErrUnavailable) {
-		return r.terms.Next(cluster), nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("get the next term of %s from redis: %w", cluster, err)
-	}
-	term, err := reply.Uint64()
-	if err != nil {
-		return 0, fmt.Errorf("get the next term of %s from redis: %w", cluster, err)
-	}
-	r.terms.Observe(cluster, term)
-	return term, nil
 }

@@ -27,9 +27,8 @@ func TestRedisStartsAfterTheMaster(t *testing.T) {
 			t.Fatalf("load: %v, want ErrUnavailable", err)
 		}
 	}
-	first, err := c.NextTerm(t.Context(), "a")
-	if err != nil {
-		t.Fatal(err)
+	if err := c.TakeTerm(t.Context(), "a", 1); !errors.Is(err, cache.ErrUnavailable) {
+		t.Fatalf("take a term: %v, want ErrUnavailable", err)
 	}
 	if lines := out.lines(); len(lines) != 1 || !strings.Contains(lines[0], "redis is unavailable") {
 		t.Errorf("got log lines %q, want one", lines)
@@ -43,8 +42,8 @@ func TestRedisStartsAfterTheMaster(t *testing.T) {
 		t.Fatal(err)
 	}
 	cachetest.WantState(t, got, cachetest.StateOf(t, e))
-	if second, err := c.NextTerm(t.Context(), "a"); err != nil || second <= first {
-		t.Errorf("got term %d after %d and error %v, want a greater one", second, first, err)
+	if last, err := c.LastTerm(t.Context(), "a"); err != nil || last != e.Term {
+		t.Errorf("got the last term %d and error %v, want that of the report, %d", last, err, e.Term)
 	}
 	if lines := out.lines(); len(lines) != 2 || !strings.Contains(lines[1], "redis is available again") {
 		t.Errorf("got log lines %q, want a second one", lines)
@@ -62,10 +61,6 @@ func TestRedisRestartsEmpty(t *testing.T) {
 		}
 		w.Step(1)
 	}
-	first, err := c.NextTerm(t.Context(), "a")
-	if err != nil {
-		t.Fatal(err)
-	}
 	server.Stop()
 	if err := c.Save(t.Context(), cachetest.Report(1, w.State)); !errors.Is(err, cache.ErrUnavailable) {
 		t.Fatalf("save: %v, want ErrUnavailable", err)
@@ -77,8 +72,8 @@ func TestRedisRestartsEmpty(t *testing.T) {
 		t.Fatal(err)
 	}
 	cachetest.WantState(t, got, w.State)
-	if second, err := c.NextTerm(t.Context(), "a"); err != nil || second <= first {
-		t.Errorf("got term %d after %d and error %v, want a greater one", second, first, err)
+	if last, err := c.LastTerm(t.Context(), "a"); err != nil || last != 1 {
+		t.Errorf("got the last term %d and error %v, want that of the reports, 1", last, err)
 	}
 	if lines := out.lines(); len(lines) != 2 {
 		t.Errorf("got log lines %q, want one for the outage and one for its end", lines)

@@ -155,7 +155,9 @@ func TestForgedNewerHeadIsReplaced(t *testing.T) {
 		c, newer := newCache(t, server.URL(), 1), newCache(t, server.URL(), 1)
 		w := statetest.New(3, 1, 3)
 		save(t, newer, "c", newEntry(7, w))
-		save(t, c, "c", newEntry(6, statetest.New(4, 1, 3)))
+		older := newEntry(6, statetest.New(4, 1, 3))
+		older.Cluster = "c"
+		wantSuperseded(t, "an older term", c.Save(t.Context(), older))
 		if e := wantLoad(t, c, "c", w); e.Term != 7 {
 			t.Errorf("got term %d, want 7", e.Term)
 		}

@@ -7,14 +7,16 @@
 //	rollcall:{prod-eu}:head  hash: version, identity, times, the latest bookmark, and a MAC
 //	rollcall:{prod-eu}:base  record: the frames of a snapshot at some seq
 //	rollcall:{prod-eu}:log   stream: one record for each later delta
-//	rollcall:{prod-eu}:term  the last term that was returned
+//	rollcall:{prod-eu}:term  the last term that an owner has taken, the ID of the signing key, and a MAC
 //
 // A record has a prefix and frames. The prefix is a MAC of 32 bytes and six numbers of 8 bytes,
 // big-endian: term, epoch, the first and the last seq of the change, TTL in milliseconds, and
 // receipt in Unix milliseconds. The frames are those of api/wire, each with its length as a
 // uvarint before it. A reader applies them with wire.Receiver, which verifies count and hash.
 //
-// A save runs one script. It rejects older versions, appends the record and sets the expiry of
+// An owner takes its term before its first save, by a script that sets the last term if it is lower. A save
+// runs one script. It rejects reports of a term below the last one, also after the entry has expired, and older
+// versions, appends the record and sets the expiry of
 // head, base and log. The base is written again when the log exceeds half of its size or has
 // 16,384 entries, or when Redis has lost a part.
 //
@@ -24,7 +26,8 @@
 // signing key by HKDF-SHA256, and the head names it by its KeyID. The MAC of a record covers
 // the type of key (base or log), the cluster, the MAC of the previous record, the numbers and
 // the frames. The MAC of the head covers the cluster, all fields of the head, the MACs of the
-// base and of the last record, and the number of entries. So nobody without the signing key can
+// base and of the last record, and the number of entries. The MAC of the last term covers the
+// cluster and the term. So nobody without the signing key can
 // invent, change, remove, repeat or move a part, or combine parts of different clusters or
 // times. Everything is verified before anything is decoded.
 //
@@ -63,7 +66,7 @@
 // stored, less a tolerance of 5 s. An entry is served for the reader's TTL or the writer's,
 // whichever is shorter. For up to ResumeWindow after that it can be the base of the next
 // session. Older entries are refused. So are entries that were received more than 5 s ahead of
-// the reader's clock, and entries with a term more than a day ahead.
+// the reader's clock, and entries with a term more than two days ahead (cache.MaxTermLead).
 //
 // Masters whose clocks differ by up to 5 s do not notice it. If they differ by more, the master
 // that is behind refuses what the other one has just written, and logs it. The one that is
@@ -84,7 +87,7 @@
 //
 // A reader deletes and changes nothing. An entry that it refuses is a miss of that cluster,
 // counted by cause, and the next save of its process replaces it. The save script replaces keys
-// of a wrong type, a log to which no entry can be added, and a head that seems newer but fails
+// of a wrong type, a last term that a master did not write, a log to which no entry can be added, and a head that seems newer but fails
 // verification or has expired by its receipt.
 //
 // # Errors

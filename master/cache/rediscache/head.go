@@ -11,9 +11,6 @@ import (
 )
 
 const (
-	// maxTermLead is how far a term may be ahead of the Unix time in milliseconds, as it is after
-	// the clock was set back.
-	maxTermLead = 24 * time.Hour
 	// minNumber and maxNumber limit the numbers in a head, which are counts or milliseconds. As
 	// Unix times they are in the years 1 and 6429, which can be formatted.
 	minNumber, maxNumber = -62_135_596_800_000, 1 << 47
@@ -128,7 +125,7 @@ func (h head) parse(now time.Time, left, ttl time.Duration) (parsedHead, error) 
 	switch {
 	case clockAge < -clockTolerance:
 		return p, refused(causeTime, "the entry was received %s ahead of this master's clock: synchronize the clocks of the masters", (-clockAge).Round(time.Millisecond))
-	case p.version.Term > uint64(now.Add(maxTermLead).UnixMilli()):
+	case p.version.Term > cache.MaxTerm(now):
 		return p, refused(causeTime, "the term %d is ahead of this master's clock", p.version.Term)
 	case age >= ttl+t.keep:
 		return p, refused(causeTime, "the entry was received %s ago by this master's clock, and is valid for %s", clockAge.Round(time.Millisecond), ttl+t.keep)

@@ -19,6 +19,7 @@ const (
 	kindBase    = "base"
 	kindLog     = "log"
 	kindMessage = "message"
+	kindTerm    = "term"
 )
 
 const (

@@ -69,40 +69,6 @@ func TestKeyOfTheWrongTypeAffectsOneClusterUntilTheNextSave(t *testing.T) {
 	}
 }
 
-func TestForgedTermIsIgnored(t *testing.T) {
-	server := redistest.Start(t)
-	c := newCache(t, server.URL(), 1)
-	plants := map[string]func(context.Context, string) error{
-		"list": func(ctx context.Context, key string) error { return c.client.LPush(ctx, key, "x").Err() },
-		"hash": func(ctx context.Context, key string) error { return c.client.HSet(ctx, key, "x", "y").Err() },
-	}
-	// From 2^53 on, adding one changes nothing in a script.
-	for _, text := range []string{"", "x", "inf", "-inf", "nan", "1e300", "-5", "0x10", "1.5", "9007199254740992", "9007199254740991"} {
-		plants["text "+text] = func(ctx context.Context, key string) error { return c.client.Set(ctx, key, text, 0).Err() }
-	}
-	for name, plant := range plants {
-		t.Run(name, func(t *testing.T) {
-			last, err := c.NextTerm(t.Context(), "a")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := errors.Join(c.client.Del(t.Context(), redisKey("a", "term")).Err(), plant(t.Context(), redisKey("a", "term"))); err != nil {
-				t.Fatal(err)
-			}
-			for range 3 {
-				term, err := c.NextTerm(t.Context(), "a")
-				if err != nil || term <= last || term > uint64(time.Now().Add(time.Minute).UnixMilli()) {
-					t.Fatalf("got term %d after %d, error %v", term, last, err)
-				}
-				last = term
-			}
-		})
-	}
-	if up := testutil.ToFloat64(c.breaker.up); up != 1 {
-		t.Errorf("got rollcall_redis_up %v, want 1", up)
-	}
-}
-
 func TestFullMemoryIsNoOutage(t *testing.T) {
 	server := redistest.Start(t, "--maxmemory-policy", "noeviction")
 	c := newCache(t, server.URL(), 1)
@@ -117,8 +83,8 @@ func TestFullMemoryIsNoOutage(t *testing.T) {
 		}
 	}
 	wantLoad(t, c, "a", w) // stored entries can be loaded and are complete
-	if _, err := c.NextTerm(t.Context(), "a"); err == nil || errors.Is(err, cache.ErrUnavailable) {
-		t.Errorf("next term: got %v, want an OOM error", err)
+	if err := c.TakeTerm(t.Context(), "a", 5); err == nil || errors.Is(err, cache.ErrUnavailable) || errors.Is(err, cache.ErrSuperseded) {
+		t.Errorf("take a term: got %v, want an OOM error", err)
 	}
 	if up, n := testutil.ToFloat64(c.breaker.up), testutil.ToFloat64(c.recorder.errors.WithLabelValues("OOM")); up != 1 || n < 3 {
 		t.Errorf("got rollcall_redis_up %v and %v OOM errors, want 1 and at least 3", up, n)

@@ -1,14 +1,14 @@
--- Returns the next term. KEYS: the last term. ARGV: 1 the minimum of the next term, so that terms
--- grow even if Redis lost the last one; 2 the time to live of the last term in ms; 3 the maximum of
--- the last term. A last term that is greater, or not a number, was not written by a master and is
--- ignored.
-local last = 0
+-- Sets the last term of a cluster. KEYS: the last term. ARGV:
+--   1 the term   2 the value with this term   3 ms until Redis removes it
+--   4 a value to replace whatever its term; '' if none
+-- Returns 'taken'; or 'superseded' and the first bytes of the value, if its term is not lower.
+-- A value that does not begin with a number, and a key of the wrong type, are replaced.
+local last = ''
 if redis.call('TYPE', KEYS[1]).ok == 'string' then
-  last = tonumber(redis.call('GET', KEYS[1])) or 0
+  last = redis.call('GETRANGE', KEYS[1], 0, 255)
 end
-if not (last >= 0 and last <= tonumber(ARGV[3])) then
-  last = 0
+if (tonumber(string.match(last, '^%d+')) or 0) >= tonumber(ARGV[1]) and last ~= ARGV[4] then
+  return {'superseded', last}
 end
-local text = string.format('%.0f', math.max(math.floor(last) + 1, tonumber(ARGV[1])))
-redis.call('SET', KEYS[1], text, 'PX', ARGV[2])
-return text
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return {'taken'}

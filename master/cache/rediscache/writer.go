@@ -9,6 +9,7 @@ import (
 
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/wire"
+	"rollcall.dev/rollcall/master/cache"
 	"rollcall.dev/rollcall/master/report"
 )
 
@@ -189,9 +190,10 @@ func (w *writer) sign(r *report.Report, previous []byte, from uint64, record []b
 
 // These are the statuses in the reply of the save script.
 const (
-	statusSaved     = "saved"
-	statusOlder     = "older"
-	statusNeedsBase = "base"
+	statusSaved      = "saved"
+	statusOlder      = "older"
+	statusNeedsBase  = "base"
+	statusSuperseded = "superseded"
 )
 
 // saveRequest has the arguments of the save script that depend on the record.
@@ -205,8 +207,8 @@ type saveRequest struct {
 	chain recordChain
 }
 
-// execute runs the save script. If Redis holds a newer head that is invalid, it runs the script
-// again to replace it.
+// execute runs the save script. If Redis holds a newer head or a higher term that is invalid, it runs the script
+// again to replace it. The error is cache.ErrSuperseded if a valid term is higher than that of the report.
 func (w *writer) execute(ctx context.Context, f flushEncoder, request saveRequest) (status string, err error) {
 	bookmark, err := w.cache.codec.EncodeAgent(f.bookmark())
 	if err != nil {
@@ -214,21 +216,40 @@ func (w *writer) execute(ctx context.Context, f flushEncoder, request saveReques
 	}
 	h := newHead(f.report, request.chain, bookmark)
 	h.sign(w.cache.keys.signing, w.cluster)
-	reply, err := w.runSave(ctx, f.report, request, h, w.refused)
-	if err != nil || reply.status != statusOlder {
-		return reply.status, err
+	replaced := replacedValues{head: w.refused}
+	for range 3 {
+		reply, err := w.runSave(ctx, f.report, request, h, replaced)
+		switch {
+		case err != nil:
+			return "", err
+		case reply.status == statusSuperseded:
+			if w.cache.superseded(w.cluster, reply.lastTerm) {
+				return "", cache.ErrSuperseded
+			}
+			replaced.term = reply.lastTerm
+		case reply.status == statusOlder:
+			newer, invalid := w.parseNewer(reply, lifetimeOf(f.report).ttl)
+			switch {
+			case invalid == nil && newer.Term > f.report.Term:
+				return "", cache.ErrSuperseded // Redis has lost the last term
+			case invalid == nil:
+				return statusOlder, nil
+			}
+			w.cache.recorder.record(w.cluster, invalid)
+			if len(request.previous) > 0 {
+				return statusNeedsBase, nil
+			}
+			replaced.head = replaceArg(reply.head)
+		default:
+			return reply.status, nil
+		}
 	}
-	invalid := w.checkNewer(reply, lifetimeOf(f.report).ttl)
-	if invalid == nil {
-		return statusOlder, nil
-	}
-	w.cache.recorder.record(w.cluster, invalid)
-	if len(request.previous) > 0 {
-		return statusNeedsBase, nil
-	}
-	reply, err = w.runSave(ctx, f.report, request, h, replaceArg(reply.head))
-	return reply.status, err
+	return statusOlder, nil
 }
+
+// replacedValues has the arguments of the save script for values in Redis that were not written by a master, and are
+// therefore replaced. Empty values replace nothing.
+type replacedValues struct{ head, term string }
 
 // replaceArg returns the argument of the save script to replace a head whatever its version.
 func replaceArg(h head) string { return "mac:" + h[macField] }
@@ -241,21 +262,18 @@ func (w *writer) replaceRefused(h head) {
 	w.last, w.refused = nil, replaceArg(h)
 }
 
-// checkNewer returns nil if the newer head in a reply is valid and has not expired, and otherwise
-// the reason why it may be replaced.
-func (w *writer) checkNewer(reply saveReply, ttl time.Duration) error {
+// parseNewer returns the version of the newer head in a reply. The error is the reason why it may be replaced: it is
+// invalid or has expired.
+func (w *writer) parseNewer(reply saveReply, ttl time.Duration) (report.Version, error) {
 	if _, err := w.cache.keys.verify(w.cluster, reply.head); err != nil {
-		return err
+		return report.Version{}, err
 	}
 	now := time.Now()
 	p, err := reply.head.parse(now, reply.left, ttl)
-	if err != nil {
-		return err
+	if err == nil && !now.Before(p.report.ExpiresAt) {
+		err = refused(causeTime, "the entry has expired, though Redis keeps it")
 	}
-	if !now.Before(p.report.ExpiresAt) {
-		return refused(causeTime, "the entry has expired, though Redis keeps it")
-	}
-	return nil
+	return p.version, err
 }
 
 // saveReply is the reply of the save script.
@@ -265,23 +283,29 @@ type saveReply struct {
 	// time until Redis removes it.
 	left time.Duration
 	head head
+	// lastTerm is the value of the last term in Redis, if the status is statusSuperseded.
+	lastTerm string
 }
 
 // runSave runs the save script once.
-func (w *writer) runSave(ctx context.Context, r *report.Report, request saveRequest, h head, replace string) (parsed saveReply, err error) {
-	args := make([]any, 0, 12+2*len(headFields))
+func (w *writer) runSave(ctx context.Context, r *report.Report, request saveRequest, h head, replaced replacedValues) (parsed saveReply, err error) {
+	args := make([]any, 0, 15+2*len(headFields))
 	t := lifetimeOf(r)
-	args = append(args, r.Term, r.Seq, request.previous, request.record, t.left(time.Now()).Milliseconds(), t.expiresAt(), replace)
+	args = append(args, r.Term, r.Seq, request.previous, request.record, t.left(time.Now()).Milliseconds(), t.expiresAt(), replaced.head)
 	args = append(args, w.cache.saves, w.cluster, w.cache.holder, request.announcedPrevious, request.announced)
+	args = append(args, w.cache.keys.signing.termValue(w.cluster, r.Term), termTTL.Milliseconds(), replaced.term)
 	for _, f := range headFields {
 		args = append(args, f, h[f])
 	}
-	reply, err := w.cache.runScript(ctx, w.cluster, w.cache.save, redisKeys(w.cluster), args...)
+	reply, err := w.cache.runScript(ctx, w.cluster, w.cache.save, append(redisKeys(w.cluster), termKeys(w.cluster)...), args...)
 	w.cache.written.Add(float64(len(request.record)))
 	if err != nil {
 		return parsed, err
 	}
 	parsed.status = asString(reply[0])
+	if parsed.status == statusSuperseded && len(reply) == 2 {
+		parsed.lastTerm = asString(reply[1])
+	}
 	if parsed.status == statusOlder && len(reply) == 3 {
 		left, _ := reply[1].(int64)
 		parsed.left, parsed.head = time.Duration(left)*time.Millisecond, parseHeadReply(reply[2])

@@ -44,6 +44,9 @@ const (
 	AgentNotReady Reason = "AgentNotReady"
 )
 
+// Superseded means that another master owns the cluster. It is not a reason of a condition, as nothing failed.
+const Superseded Reason = "Superseded"
+
 // Failure is the cause of a failed attempt or session, with what to do about it.
 type Failure struct {
 	Reason Reason

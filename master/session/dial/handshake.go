@@ -49,6 +49,9 @@ func (d *Dialer) OpenSession(ctx context.Context, t Target, r SessionRequest) (*
 		return nil, f
 	}
 	grant, ok := h.answer.Message.(*wire.SubscribeResponse)
+	if end, ended := h.answer.Message.(*wire.End); ended && end.Reason == wire.EndSuperseded && r.Owner {
+		return nil, h.fail(Failf(Superseded, "the agent ended the session: %s", end.Message))
+	}
 	if !ok {
 		return nil, h.fail(h.unexpectedAnswer(ctx))
 	}
@@ -90,7 +93,7 @@ func (d *Dialer) RequestSummary(ctx context.Context, t Target, r SummaryRequest)
 
 // Renew requests a renewal of the session for a duration. The number of the renewal is in the agent's answer.
 func (s *Session) Renew(renewal uint32, duration time.Duration) {
-	s.TryWrite(&wire.Renew{Renewal: renewal, Duration: duration, Signature: s.signer.sign(token.DomainRenew, s.Grant.Nonce)})
+	s.TryWrite(&wire.Renew{Renewal: renewal, Duration: duration, Signature: s.signer.sign(token.DomainRenew, 0, s.Grant.Nonce)})
 }
 
 // Renewed records the agent's answer to Renew. If the master cannot accept it, Renewed sends Stop and returns
@@ -139,7 +142,6 @@ func (d *Dialer) handshake(ctx context.Context, t Target, session string, summar
 		return nil, h.fail(f)
 	}
 	m := request(hello, h.signer)
-	m.Protocol = min(hello.ProtocolMax, wire.ProtocolMax)
 	if !m.SummaryOnly {
 		m.MasterID = d.MasterID
 	}
@@ -150,6 +152,9 @@ func (d *Dialer) handshake(ctx context.Context, t Target, session string, summar
 	h.ReceivedAt = h.answer.ReceivedAt
 	return h, nil
 }
+
+// protocolOf returns the protocol in which the master answers a Hello.
+func protocolOf(h *wire.Hello) uint32 { return min(h.ProtocolMax, wire.ProtocolMax) }
 
 // supportsProtocol reports whether the master supports a protocol version between lowest and highest.
 func supportsProtocol(lowest, highest uint32) bool {

@@ -92,12 +92,22 @@ type SessionRequest struct {
 	Period, Duration time.Duration
 	// CacheTTL is how long a report may be served. The agent must grant a shorter period.
 	CacheTTL time.Duration
+	// Owner reports whether this master owns the cluster. Term is the term that it requests.
+	Owner bool
+	Term  uint64
 	// Base is the current State, on which the first report may be based, or nil.
 	Base *wire.LazyState
 }
 
 func (r SessionRequest) message(h *wire.Hello, s *signer) *wire.SubscribeRequest {
-	m := &wire.SubscribeRequest{Session: r.ID, Period: r.Period, Duration: r.Duration, Signature: s.sign(token.DomainSubscribe, h.Nonce)}
+	m := &wire.SubscribeRequest{Protocol: protocolOf(h), Session: r.ID, Period: r.Period, Duration: r.Duration}
+	domain := token.DomainSubscribe
+	if m.Protocol >= wire.ProtocolTerms {
+		if m.Owner, m.Term = r.Owner, r.Term; m.Owner {
+			domain = token.DomainOwner
+		}
+	}
+	m.Signature = s.sign(domain, m.Term, h.Nonce)
 	if r.Base != nil && r.Base.Epoch == h.Epoch {
 		m.Base = &wire.Base{Epoch: r.Base.Epoch, Seq: r.Base.Seq}
 		if r.Base.Usage != nil {
@@ -131,7 +141,7 @@ type SummaryRequest struct {
 }
 
 func (r SummaryRequest) message(h *wire.Hello, s *signer) *wire.SubscribeRequest {
-	m := &wire.SubscribeRequest{SummaryOnly: true, Ignore: r.Ignore, Signature: s.sign(token.DomainSummary, h.Nonce)}
+	m := &wire.SubscribeRequest{Protocol: protocolOf(h), SummaryOnly: true, Ignore: r.Ignore, Signature: s.sign(token.DomainSummary, 0, h.Nonce)}
 	if r.Last != nil {
 		m.ProblemsHash, m.ResourcesHash = wire.HashProblems(r.Last.Problems), wire.HashResources(r.LastIdentity, r.Last)
 	}

@@ -56,12 +56,12 @@ func (d *Dialer) newSigner(t Target, session string, h *wire.Hello, c *Conn) (*s
 	return &signer{d.Signer, token.Statement{Cluster: t.Cluster, MasterID: d.MasterID, Session: session, Channel: channel}}, nil
 }
 
-// sign returns the signature over a nonce, or nil if the agent sent no nonce.
-func (s *signer) sign(domain token.Domain, nonce []byte) []byte {
+// sign returns the signature over a nonce and a term, 0 for none, or nil if the agent sent no nonce.
+func (s *signer) sign(domain token.Domain, term uint64, nonce []byte) []byte {
 	if s == nil || nonce == nil {
 		return nil
 	}
 	statement := s.statement
-	statement.Domain, statement.Nonce = domain, nonce
+	statement.Domain, statement.Term, statement.Nonce = domain, term, nonce
 	return s.signer.SignStatement(statement)
 }

@@ -20,7 +20,6 @@ const Timeout = time.Second
 type Store struct {
 	store cache.Store
 	loads *admission.Semaphore
-	terms cache.TermCounter
 	log   *slog.Logger
 }
 
@@ -40,17 +39,4 @@ func (s *Store) Load(ctx context.Context, cluster string, ttl time.Duration, urg
 	timed, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	return s.store.Load(timed, cluster, ttl)
-}
-
-// NextTerm returns a new term: from the cache.Store, or if that fails from a local counter.
-func (s *Store) NextTerm(ctx context.Context, cluster string) uint64 {
-	timed, cancel := context.WithTimeout(ctx, Timeout)
-	defer cancel()
-	term, err := s.store.NextTerm(timed, cluster)
-	if err != nil {
-		s.log.Debug("cannot get a term from the store; using a local one", "cluster", cluster, "error", err)
-		return s.terms.Next(cluster)
-	}
-	s.terms.Observe(cluster, term)
-	return term
 }

@@ -65,12 +65,22 @@ func (f *fakeStore) Delete(ctx context.Context, cluster string) error {
 	return f.call(ctx, "delete "+cluster)
 }
 
-func (f *fakeStore) NextTerm(ctx context.Context, _ string) (uint64, error) {
+func (f *fakeStore) LastTerm(ctx context.Context, _ string) (uint64, error) {
 	if err := f.call(ctx, "term"); err != nil {
 		return 0, err
 	}
-	f.lastTerm++
 	return f.lastTerm, nil
+}
+
+func (f *fakeStore) TakeTerm(ctx context.Context, _ string, term uint64) error {
+	if err := f.call(ctx, "take"); err != nil {
+		return err
+	}
+	if term <= f.lastTerm {
+		return cache.ErrSuperseded
+	}
+	f.lastTerm = term
+	return nil
 }
 
 // taken returns the calls since the last one of taken.
@@ -98,26 +108,6 @@ func newStore(f *fakeStore) *Store {
 	return New(f, admission.New().StoreLoads, slog.New(slog.DiscardHandler))
 }
 
-func TestTermsGrowAcrossFailuresOfTheStore(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := &fakeStore{lastTerm: 1 << 50} // above the Unix time
-		s := newStore(f)
-		var last uint64
-		for i := range 6 {
-			f.err = nil
-			if i%3 == 1 {
-				f.err = cache.ErrUnavailable
-			}
-			term := s.NextTerm(t.Context(), "a")
-			if term <= last {
-				t.Errorf("term %d: got %d after %d, want a higher one", i, term, last)
-			}
-			last = term
-			f.lastTerm = max(f.lastTerm, last) // a cache.Store keeps its terms above those of this process
-		}
-	})
-}
-
 func TestSlowStoreIsGivenUpAfterTheTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStore(&fakeStore{delay: time.Hour})
@@ -125,11 +115,14 @@ func TestSlowStoreIsGivenUpAfterTheTimeout(t *testing.T) {
 		if _, err := s.Load(t.Context(), "a", time.Minute, nil); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want the error of a deadline", err)
 		}
-		if s.NextTerm(t.Context(), "a") == 0 {
+		if s.NextTerm(t.Context(), "a", 0) == 0 {
 			t.Error("got no term")
 		}
-		if took := time.Since(start); took != 2*Timeout {
-			t.Errorf("two calls took %s, want %s", took, 2*Timeout)
+		if term, err := s.TakeTerm(t.Context(), "a", 7, 9); term != 9 || err != nil {
+			t.Errorf("got term %d, error %v, want 9", term, err)
+		}
+		if took := time.Since(start); took != 3*Timeout {
+			t.Errorf("three calls took %s, want %s", took, 3*Timeout)
 		}
 	})
 }
@@ -174,7 +167,7 @@ func TestSaveWaitsForTheStore(t *testing.T) {
 		save := func(seq uint64, stored bool, wait time.Duration) {
 			t.Helper()
 			start := time.Now()
-			got := w.Save(reportWithSeq("a", seq))
+			got := w.Save(reportWithSeq("a", seq)) == nil
 			if took := time.Since(start); got != stored || took != wait {
 				t.Errorf("seq %d: got %t after %s, want %t after %s", seq, got, took, stored, wait)
 			}
@@ -215,7 +208,7 @@ func TestSavesOfAClusterAreLimited(t *testing.T) {
 		go w.Run(t.Context())
 		start := time.Now()
 		for seq := range uint64(1000) {
-			w.Save(reportWithSeq("a", seq+1))
+			_ = w.Save(reportWithSeq("a", seq+1))
 			<-time.After(time.Millisecond)
 		}
 		w.Close()
@@ -231,12 +224,12 @@ func TestDeletedClusterIsNotSavedAgain(t *testing.T) {
 		f := &fakeStore{}
 		w := newStore(f).NewWriter("a")
 		go w.Run(t.Context())
-		w.Save(reportWithSeq("a", 1))
+		_ = w.Save(reportWithSeq("a", 1))
 		wantCalls(t, f, "first report", "save 1.1-1")
 		f.set(time.Second, nil)
-		w.Save(reportWithSeq("a", 2))
+		_ = w.Save(reportWithSeq("a", 2))
 		wantCalls(t, f, "second report", "save 1.1-2")
-		w.Save(reportWithSeq("a", 3))
+		_ = w.Save(reportWithSeq("a", 3))
 		w.Delete()
 		w.Close()
 		wantCalls(t, f, "after Delete", "delete a")
@@ -248,11 +241,11 @@ func TestWriterContinuesAfterAFailure(t *testing.T) {
 		f := &fakeStore{err: cache.ErrUnavailable}
 		w := newStore(f).NewWriter("a")
 		go w.Run(t.Context())
-		w.Save(reportWithSeq("a", 1))
+		_ = w.Save(reportWithSeq("a", 1))
 		wantCalls(t, f, "while the store fails", "save 1.1-1")
 		f.set(0, nil)
 		<-time.After(time.Second)
-		w.Save(reportWithSeq("a", 2))
+		_ = w.Save(reportWithSeq("a", 2))
 		wantCalls(t, f, "after that", "save 1.1-2")
 		w.Close()
 	})

@@ -2,11 +2,13 @@ package reportstore
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
 
+	"rollcall.dev/rollcall/master/cache"
 	"rollcall.dev/rollcall/master/report"
 )
 
@@ -34,6 +36,8 @@ type Writer struct {
 	deleteStored bool  // the stored report has to be removed
 	// late is set by a Save for which the cache.Store needed too long, until a report is written.
 	late bool
+	// superseded is the highest term that the cache.Store has refused.
+	superseded uint64
 }
 
 // save is a report to write. done is closed when it was written, or could not be written because of err.
@@ -51,31 +55,41 @@ func (s *Store) NewWriter(cluster string) *Writer {
 	}
 }
 
-// Save writes a report, and reports whether the cache.Store has it now. It waits for at most MaxWait. If the Store needs
-// longer, the report is written later, unless another one replaces it, and until then Save does not wait. It is called by
-// one goroutine.
-func (w *Writer) Save(r *report.Report) (stored bool) {
+// errLate is the error of a report that is written later.
+var errLate = errors.New("the store is slow")
+
+// Save writes a report, and returns nil if the cache.Store has it now. It waits for at most MaxWait. If the Store needs
+// longer, the report is written later, unless another one replaces it, and until then Save does not wait. The error wraps
+// cache.ErrSuperseded if the Store has refused the term of the report, now or before. It is called by one goroutine.
+func (w *Writer) Save(r *report.Report) error {
 	s := &save{report: r, done: make(chan struct{})}
-	var late bool
-	w.enqueue(func() { w.next, late = s, w.late })
-	if late {
-		return false
+	var late, superseded bool
+	w.enqueue(func() {
+		if superseded = r.Term <= w.superseded; !superseded {
+			w.next, late = s, w.late
+		}
+	})
+	switch {
+	case superseded:
+		return cache.ErrSuperseded
+	case late:
+		return errLate
 	}
 	timeout := time.NewTimer(MaxWait)
 	defer timeout.Stop()
 	select {
 	case <-s.done:
-		return s.err == nil
+		return s.err
 	case <-timeout.C:
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	select {
 	case <-s.done:
-		return s.err == nil
+		return s.err
 	default:
 		w.late = true
-		return false
+		return errLate
 	}
 }
 
@@ -145,6 +159,9 @@ func (w *Writer) flush(ctx context.Context) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if errors.Is(next.err, cache.ErrSuperseded) {
+		w.superseded = max(w.superseded, next.report.Term)
+	}
 	close(next.done)
 	w.late = false
 }
