@@ -222,7 +222,7 @@ func (p *Pool) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l := &Link{Channel: channel, ChannelErr: channelErr, id: rand.Text()[:16]}
 	// Closing the link ends its reads and writes.
 	l.ctx, l.cancel = context.WithCancel(context.WithoutCancel(r.Context()))
-	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+	ws, err := websocket.Accept(smallBuffers{w}, r, &websocket.AcceptOptions{
 		Subprotocols: []string{link.Subprotocol}, CompressionMode: websocket.CompressionDisabled,
 		OnPingReceived: func(context.Context, []byte) bool { l.pinged(); return true },
 	})
