@@ -237,6 +237,13 @@ func TestInvalidValuesAreRefused(t *testing.T) {
 		{"rollcall-agent", "/clusterName", []string{"--set", "clusterName=Prod EU"}},
 		{"rollcall-agent", "get configmap rollcall-master-public-key", []string{"--set", "clusterName=prod-eu"}},
 		{"rollcall-agent", "/masterPublicKey", []string{"--set", "clusterName=prod-eu", "--set", "masterPublicKey=-----BEGIN PRIVATE KEY-----"}},
+		{"rollcall-agent", "/hub/url", append(agentFlags, "--set", "hub.url=http://hub.example")},
+		{"rollcall-agent", "/hub/pin", append(agentFlags, "--set", "hub.url=wss://hub.example,hub.pin=ab")},
+		{"rollcall-agent", "/hub/ca", append(agentFlags, "--set", "hub.url=wss://hub.example", "--set", "hub.ca=-----BEGIN PRIVATE KEY-----")},
+		{"rollcall-agent", "hub.pin, hub.ca and hub.serverName require hub.url", append(agentFlags, "--set", "hub.ca=x")},
+		{"rollcall-agent", "hub.proxyURL requires hub.url", append(agentFlags, "--set", "hub.proxyURL=http://proxy.example")},
+		{"rollcall-agent", "remove one of them", append(agentFlags, "--set", "hub.joinToken=x,hub.joinTokenSecret=y")},
+		{"rollcall-agent", "clusterName is required", []string{"--set", "hub.joinTokenSecret=y"}},
 		{"rollcall-agent", "/channelBinding", append(agentFlags, "--set", "channelBinding=maybe")},
 	} {
 		_, stderr, err := helm(t, "", append([]string{"template", "x", chart(c.chart)}, c.flags...)...)

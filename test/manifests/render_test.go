@@ -93,10 +93,10 @@ func trees(t *testing.T) (all []string) {
 	return all
 }
 
-// rendered returns all rendered trees by name, and the master's with cert-manager.
+// rendered returns all rendered trees by name, and those with a component.
 func rendered(t *testing.T) map[string]resmap.ResMap {
 	t.Helper()
-	all := map[string]resmap.ResMap{"cert-manager": overlay(t, certManager)}
+	all := map[string]resmap.ResMap{"cert-manager": overlay(t, certManager), "join-token": overlay(t, joinToken)}
 	for _, tree := range trees(t) {
 		all[tree] = render(t, tree)
 	}
@@ -112,6 +112,34 @@ resources: [CONFIG/master]
 components: [CONFIG/components/cert-manager]
 `
 
+// joinToken is an overlay with the component join-token.
+const joinToken = `
+resources: [CONFIG/agent]
+components: [CONFIG/components/join-token]
+`
+
+// TestAgentWithAJoinTokenIsNotReached checks the component join-token: nobody may connect to the agent, and it starts without
+// the ConfigMaps of config/agent.
+func TestAgentWithAJoinTokenIsNotReached(t *testing.T) {
+	r := overlay(t, joinToken)
+	if services := objects[corev1.Service](t, r, "Service"); len(services) != 0 {
+		t.Errorf("got %d Services, want none", len(services))
+	}
+	policies := objects[networkingv1.NetworkPolicy](t, r, "NetworkPolicy")
+	if len(policies) != 1 || len(policies[0].Spec.Ingress) != 0 {
+		t.Errorf("got the policies %+v, want one that allows nothing", policies)
+	}
+	pod := objects[appsv1.Deployment](t, r, "Deployment")[0].Spec.Template.Spec
+	if !slices.Contains(pod.Containers[0].Args, "--join-token-file=/etc/rollcall/join/token") {
+		t.Errorf("got the flags %q, want --join-token-file", pod.Containers[0].Args)
+	}
+	for _, v := range pod.Volumes {
+		if v.ConfigMap != nil && !*v.ConfigMap.Optional || v.Secret != nil && !*v.Secret.Optional {
+			t.Errorf("the volume %s is required, want it optional", v.Name)
+		}
+	}
+}
+
 // deployments returns the Deployments of all trees, by tree and name.
 func deployments(t *testing.T) map[string]appsv1.Deployment {
 	t.Helper()
@@ -121,8 +149,8 @@ func deployments(t *testing.T) map[string]appsv1.Deployment {
 			all[tree+" "+d.Name] = d
 		}
 	}
-	if len(all) != 3 {
-		t.Fatalf("got %d Deployments, want those of master and agent, and of the master with cert-manager", len(all))
+	if len(all) != 4 {
+		t.Fatalf("got %d Deployments, want those of master and agent, and those with a component", len(all))
 	}
 	return all
 }
@@ -216,6 +244,9 @@ func TestPodsAreReachedAtTheirServicesPortOnly(t *testing.T) {
 				for _, port := range s.Spec.Ports {
 					served = append(served, port.TargetPort.String())
 				}
+			}
+			if tree == "join-token" && limited && len(allowed)+len(served) == 0 {
+				continue // the agent dials, and nobody reaches it
 			}
 			if !limited || !slices.Equal(allowed, served) || len(served) != 1 {
 				t.Errorf("%s: %s: got ingress at %q (with a policy: %v), want the ports of its Service, %q", tree, d.Name, allowed, limited, served)

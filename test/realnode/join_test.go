@@ -27,7 +27,7 @@ type administrator struct {
 	succeeded map[string]bool
 }
 
-// newAdministrator installs a master at a node port, and builds the plugin.
+// newAdministrator installs a master at a node port, and builds the plugin and Helm.
 func newAdministrator(t *testing.T) *administrator {
 	t.Helper()
 	in := newInstallation(t)
@@ -47,14 +47,9 @@ func newAdministrator(t *testing.T) *administrator {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plugin := t.TempDir()
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", plugin+"/", "./cmd/kubectl-rollcall")
-	build.Dir = repository
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	in.buildTools()
 	a := &administrator{installation: in, t: t, succeeded: map[string]bool{}}
-	a.env = []string{"PATH=" + plugin + ":" + binaries + ":" + os.Getenv("PATH"), "HOME=" + in.dir, "KUBECONFIG=" + a.kubeconfig()}
+	a.env = []string{"PATH=" + in.bin + ":" + binaries + ":" + os.Getenv("PATH"), "HOME=" + in.dir, "KUBECONFIG=" + a.kubeconfig()}
 	return a
 }
 
@@ -129,6 +124,7 @@ func TestJoin(t *testing.T) {
 	t.Run("the master dials a node port", a.checkDial)
 	t.Run("leave cuts the link and removes the agent", a.checkLeave)
 	t.Run("a join token joins", a.checkToken)
+	t.Run("a chart joins with a join token", a.checkChart)
 	t.Run("manifests are written", a.checkManifests)
 	for _, section := range []string{"One command", "Check, rotate the key, leave", "A join token", "One commit for many clusters"} {
 		a.checkDocumented(section)
@@ -164,6 +160,18 @@ func (a *administrator) checkToken(t *testing.T) {
 	a.must("kubectl rollcall join --token-file prod-eu.token --context prod-eu-admin", "✓ token", "✓ link", "prod-eu has joined")
 	a.must("kubectl rollcall check prod-eu --context prod-eu-admin", "key accepted by enrolment with a JoinToken", "prod-eu works")
 	a.must("kubectl rollcall leave prod-eu --context prod-eu-admin", "with the agent's key")
+}
+
+// checkChart installs an agent that dials the hub by its chart only.
+func (a *administrator) checkChart(t *testing.T) {
+	a = a.in(t)
+	a.must("kubectl rollcall token create prod-us --ttl 15m > prod-us.token")
+	a.must("helm --kube-context prod-eu-admin upgrade --install rollcall-agent config/charts/rollcall-agent --namespace rollcall-system --create-namespace --set-file hub.joinToken=prod-us.token")
+	a.must("kubectl wait --for=condition=Linked clusteragent/prod-us --timeout=60s")
+	a.must("kubectl rollcall pods prod-us --no-headers", "rollcall-agent")
+	a.must("helm --kube-context prod-eu-admin uninstall rollcall-agent --namespace rollcall-system --wait")
+	a.must("kubectl rollcall leave prod-us", "deleted the ClusterAgent prod-us")
+	a.must("kubectl --context prod-eu-admin delete namespace rollcall-system --wait --timeout=2m")
 }
 
 func (a *administrator) checkManifests(t *testing.T) {
