@@ -112,12 +112,14 @@ func TestFlagsGoBeforeTheJoinToken(t *testing.T) {
 	}
 }
 
-func TestExpiredJoinTokenKeepsTheAddress(t *testing.T) {
+// TestExpiredJoinTokenIsUsed checks that an agent with an expired token knows the hub, and proves the token: the hub refuses
+// it, and says so in its Event.
+func TestExpiredJoinTokenIsUsed(t *testing.T) {
 	c, join := joiningConfig(t), newJoinToken(t, time.Now().Add(-time.Hour))
 	c.writeToken(t, join.Encode())
 	target, err := c.target()
-	if err != nil || target.Hub.String() != join.Hub || target.JoinKey != nil {
-		t.Errorf("got %v with a key %t (%v), want the address, and no key", target.Hub, target.JoinKey != nil, err)
+	if err != nil || target.Hub.String() != join.Hub || target.JoinKey == nil {
+		t.Errorf("got %v with a key %t (%v), want the address and the key", target.Hub, target.JoinKey != nil, err)
 	}
 }
 

@@ -141,7 +141,7 @@ func (d *discovery) get(ctx context.Context, address string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("get %s: %w", u, err)
 	}
-	request.Header.Set("Accept", "application/json")
+	request.Header.Set("Accept", "application/jwk-set+json, application/json") // an API server offers its keys as the former only
 	request.Header.Set("User-Agent", "")
 	response, err := d.client.Do(request)
 	if err != nil {

@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -76,6 +77,8 @@ type Fault struct {
 	For time.Duration
 	// Seed chooses which bits are flipped and where a message is truncated.
 	Seed uint64
+	// Old and New are a text and its replacement, in place of the flipped bits of a Flip, if Old is not empty.
+	Old, New string
 }
 
 // Plan returns the fault of a message. It is called concurrently.
@@ -129,6 +132,9 @@ func (h Injected) String() string {
 
 // corrupt flips bits of data or truncates it.
 func (f Fault) corrupt(data []byte) []byte {
+	if f.Old != "" {
+		return bytes.Replace(data, []byte(f.Old), []byte(f.New), 1)
+	}
 	if len(data) == 0 {
 		return data
 	}

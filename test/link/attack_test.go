@@ -141,39 +141,86 @@ func TestFalseMasterGetsNothing(t *testing.T) {
 	})
 }
 
-// TestRelayedHandshakeFails puts a relay with a certificate that the agent accepts between agent and master. It forwards
-// all messages unchanged.
+// startRelay starts a relay in front of the master, with a certificate that the agent accepts. It returns how an agent
+// dials through it, and stop.
+func (env *environment) startRelay() (relay *fault.Relay, through func(*dial.Config), stop func()) {
+	env.t.Helper()
+	front := memconn.Listen(buffer)
+	relay, err := fault.New(fault.Config{Agent: "wss://hub", Listener: front, TLS: true, Dial: env.listener.Dial, OnInjected: func(fault.Injected) {}})
+	if err != nil {
+		env.t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- relay.Run(context.Background()) }()
+	through = func(c *dial.Config) {
+		target, err := c.Target()
+		c.Target = func() (dial.Target, error) {
+			target.Trust = tlsfiles.Trust{PinnedSHA256: []string{relay.Pin()}}
+			return target, err
+		}
+		c.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return front.Dial(ctx) }
+	}
+	return relay, through, func() {
+		relay.Close()
+		if err := <-ended; err != nil {
+			env.t.Error(err)
+		}
+	}
+}
+
+// TestRelayedHandshakeFails puts a relay between agent and master that forwards all messages unchanged.
 func TestRelayedHandshakeFails(t *testing.T) {
 	run(t, func(t *testing.T, env *environment) {
 		key := newKey(t)
 		env.register(key)
-		front := memconn.Listen(buffer)
-		relay, err := fault.New(fault.Config{Agent: "wss://hub", Listener: front, TLS: true, Dial: env.listener.Dial})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ended := make(chan error, 1)
-		go func() { ended <- relay.Run(context.Background()) }()
-		a := env.startAgent(key, func(c *dial.Config) {
-			target, err := c.Target()
-			c.Target = func() (dial.Target, error) {
-				target.Trust = tlsfiles.Trust{PinnedSHA256: []string{relay.Pin()}}
-				return target, err
-			}
-			c.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return front.Dial(ctx) }
-		})
+		_, through, stop := env.startRelay()
+		a := env.startAgent(key, through)
 		<-time.After(time.Second)
 		synctest.Wait()
 		a.stop()
-		relay.Close()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
+		stop()
 		if !strings.Contains(a.log.String(), "relayed") && !strings.Contains(a.log.String(), "altered the handshake") {
 			t.Errorf("the agent's log: got %s, want that the master did not prove itself", a.log)
 		}
 		if env.linked() {
 			t.Error("the cluster has a link")
 		}
+	})
+}
+
+// TestAlteredHandshakeIsExplained puts a proxy that terminates TLS between agent and master, which both allow, and which
+// alters the agent's name.
+func TestAlteredHandshakeIsExplained(t *testing.T) {
+	run(t, func(t *testing.T, env *environment) {
+		key := newKey(t)
+		env.register(key, func(c *session.Cluster) { c.LinkUnbound = true })
+		env.register(newKey(t), func(c *session.Cluster) { c.Name, c.LinkUnbound = "edge-2", true })
+		relay, through, stop := env.startRelay()
+		relay.SetPlan(func(m fault.Message) fault.Fault {
+			if m.Direction != fault.ToAgent || m.Number > 0 {
+				return fault.Fault{}
+			}
+			return fault.Fault{Kind: fault.Flip, Old: "edge-1", New: "edge-2"}
+		})
+		a := env.startAgent(key, through, func(c *dial.Config) { c.Unbound = true })
+		<-time.After(time.Second)
+		synctest.Wait()
+		if want := "something between agent and master altered the handshake"; !strings.Contains(a.log.String(), want) {
+			t.Errorf("the agent's log: got %s, want %q", a.log, want)
+		}
+		if got, want := env.refused.last(), "edge-2: MasterNotProved: the agent did not accept the master's proof"; !strings.Contains(got, want) || !strings.Contains(got, "altered the handshake") {
+			t.Errorf("the hub's cause: got %q, want %q", got, want)
+		}
+		if env.linked() {
+			t.Error("the cluster has a link")
+		}
+		relay.SetPlan(nil)
+		<-time.After(5*time.Minute + time.Second) // the longest time between two attempts
+		synctest.Wait()
+		if !env.linked() {
+			t.Error("the agent has no link, although the proxy alters nothing any more")
+		}
+		a.stop()
+		stop()
 	})
 }
