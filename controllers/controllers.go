@@ -93,7 +93,7 @@ func Add(mgr manager.Manager, registry *Registry, sessions Sessions, o Options) 
 	if err := mgr.Add(events); err != nil {
 		return fmt.Errorf("add the session events: %w", err)
 	}
-	links := &linkEvents{from: o.LinkEvents, client: c, refused: newEventRecorder(mgr.GetEventRecorder(fieldOwner), metrics), enrolled: newEventRecorder(mgr.GetEventRecorder(fieldOwner), metrics)}
+	links := newLinkEvents(o.LinkEvents, c, newEventRecorder(mgr.GetEventRecorder(fieldOwner), metrics), newEventRecorder(mgr.GetEventRecorder(fieldOwner), metrics))
 	if err := mgr.Add(manager.RunnableFunc(links.run)); err != nil {
 		return fmt.Errorf("add the Events about agents that dial the master: %w", err)
 	}

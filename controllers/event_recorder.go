@@ -57,6 +57,12 @@ func (r *eventRecorder) statusChanged(agent *v1alpha1.ClusterAgent, before v1alp
 
 // write writes an Event, unless there are too many.
 func (r *eventRecorder) write(agent *v1alpha1.ClusterAgent, n notice) {
+	r.writeAction(agent, n, v1alpha1.EventAction)
+}
+
+// writeAction is like write, with another action. client-go counts Events with the same reason and action as one, with the
+// text of the first.
+func (r *eventRecorder) writeAction(agent *v1alpha1.ClusterAgent, n notice, action string) {
 	if !r.allow(agent.Name) {
 		r.metrics.events.WithLabelValues(outcomeLimited).Inc()
 		return
@@ -64,7 +70,7 @@ func (r *eventRecorder) write(agent *v1alpha1.ClusterAgent, n notice) {
 	r.metrics.events.WithLabelValues(outcomeRecorded).Inc()
 	// With a resourceVersion, client-go would not recognize equal Events.
 	regarding := &v1alpha1.ClusterAgent{ObjectMeta: metav1.ObjectMeta{Name: agent.Name, UID: agent.UID}}
-	r.recorder.Eventf(regarding, nil, n.kind, n.reason, v1alpha1.EventAction, "%s", n.note)
+	r.recorder.Eventf(regarding, nil, n.kind, n.reason, action, "%s", n.note)
 }
 
 // allow reports whether the limits allow an Event about a cluster now.

@@ -17,5 +17,6 @@ const (
 	EventClusterUIDChanged = "ClusterUIDChanged"
 )
 
-// EventAction is the action of the Events about a ClusterAgent.
+// EventAction is the action of the Events about a ClusterAgent. Those of EventLinkRefused and
+// EventKeyEnrolled have a suffix, which differs between causes.
 const EventAction = "Connect"
