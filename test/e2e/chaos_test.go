@@ -88,20 +88,9 @@ func newChaos(t *testing.T) *chaos {
 	}
 	c := &chaos{t: t, history: history.New(t), agent: a, master: master}
 	c.done, c.end = context.WithCancel(context.Background())
-	c.relay, err = fault.New(fault.Config{Agent: a.Endpoint, TLS: true, OnInjected: func(f fault.Injected) {
+	c.relay = startRelay(t, fault.Config{Agent: a.Endpoint, TLS: true, OnInjected: func(f fault.Injected) {
 		c.history.Annotate("chaos", f.String(), f.At)
 	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- c.relay.Run(context.Background()) }()
-	t.Cleanup(func() {
-		c.relay.Close()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
 	behind := *a
 	behind.Endpoint, behind.Pin = c.relay.Endpoint(), c.relay.Pin()
 	_, err = hub.KubectlInput(behind.Manifest("requestPeriod: 2s, cacheTTL: 5s, sessionDuration: 1m"), "apply", "-f", "-")

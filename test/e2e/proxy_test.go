@@ -10,6 +10,24 @@ import (
 	"rollcall.dev/rollcall/test/fault"
 )
 
+// startRelay runs a relay until the test ends.
+func startRelay(t *testing.T, config fault.Config) *fault.Relay {
+	t.Helper()
+	relay, err := fault.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- relay.Run(context.Background()) }()
+	t.Cleanup(func() {
+		relay.Close()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return relay
+}
+
 // TestTLSTerminatingProxyIsReportedInTheCondition places a proxy before the agent whose certificate
 // the master accepts. The agent reports only if it is started with --channel-binding=off.
 func TestTLSTerminatingProxyIsReportedInTheCondition(t *testing.T) {
@@ -19,18 +37,7 @@ func TestTLSTerminatingProxyIsReportedInTheCondition(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		relay, err := fault.New(fault.Config{Agent: a.Endpoint, TLS: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ended := make(chan error, 1)
-		go func() { ended <- relay.Run(context.Background()) }()
-		t.Cleanup(func() {
-			relay.Close()
-			if err := <-ended; err != nil {
-				t.Error(err)
-			}
-		})
+		relay := startRelay(t, fault.Config{Agent: a.Endpoint, TLS: true})
 		behind := *a
 		behind.Endpoint, behind.Pin = relay.Endpoint(), relay.Pin()
 		register(t, behind.Manifest(""))

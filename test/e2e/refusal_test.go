@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -150,18 +149,7 @@ func TestRefusedKeysAreExplained(t *testing.T) {
 // TestRelayedHandshakeIsExplained lets an agent dial the master through a relay with a certificate that the agent accepts.
 func TestRelayedHandshakeIsExplained(t *testing.T) {
 	t.Parallel()
-	relay, err := fault.New(fault.Config{Agent: "wss://" + masterAddress(), TLS: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- relay.Run(context.Background()) }()
-	t.Cleanup(func() {
-		relay.Close()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
+	relay := startRelay(t, fault.Config{Agent: "wss://" + masterAddress(), TLS: true})
 	a := startDialing(t, "relayed", "--hub", relay.Endpoint(), "--hub-pin", relay.Pin())
 	register(t, reverseManifest(a, ""))
 	waitLog(t, a, "something between agent and master altered the handshake")
