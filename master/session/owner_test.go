@@ -214,3 +214,23 @@ func TestOwnerGoesOnWhileTheStoreIsAway(t *testing.T) {
 		}
 	}, func(m *testMaster) { store = withRecordingStore(m) })
 }
+
+func TestAgentWithoutTermsIsOrderedByTheStore(t *testing.T) {
+	withMaster(t, func(t *testing.T, m *testMaster) {
+		a := m.addCluster("a")
+		a.update(func() { a.hello.ProtocolMin, a.hello.ProtocolMax = wire.ProtocolMin, wire.ProtocolTerms-1 })
+		before := m.get("a")
+		if r := a.request(0); r.Owner || r.Term != 0 || r.Protocol != wire.ProtocolTerms-1 {
+			t.Errorf("got the request %+v, want one without owner and term", r)
+		}
+		last, err := m.store.LastTerm(t.Context(), "a")
+		if err != nil || last != before.Term || last == 0 {
+			t.Errorf("the store has the term %d, %v; the report %d", last, err, before.Term)
+		}
+		m.restart()
+		m.advance(20 * time.Second)
+		if after := m.get("a"); after.Term <= before.Term {
+			t.Errorf("after a restart: got term %d after %d", after.Term, before.Term)
+		}
+	})
+}
