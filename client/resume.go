@@ -56,6 +56,9 @@ type resumingWatcher struct {
 type resumePoint struct {
 	// version is the version to resume after; empty to start with the current state.
 	version string
+	// atLeast is the version that the state must have when the watch starts with the current state: the reader has had
+	// that version, possibly from another master.
+	atLeast string
 	// known is true if the reader has had an event or started at a version. initial is true
 	// while the initial state is being received.
 	known, initial bool
@@ -101,6 +104,7 @@ func (w *resumingWatcher) run(ctx context.Context, yield yieldEvent) {
 			continue
 		}
 		w.failures++
+		w.own.atLeast = "" // the version may not exist anymore
 		delay := w.delay(retryAfterOf(err))
 		if err != nil {
 			w.onRetry(err, delay)
@@ -143,7 +147,7 @@ func (w *resumingWatcher) expired(err error) bool {
 		return false
 	}
 	resumed := w.own.version != ""
-	w.own.version = ""
+	w.own.version, w.own.atLeast = "", w.own.version
 	return resumed
 }
 

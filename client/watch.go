@@ -65,6 +65,11 @@ func (c *Client) Watch(ctx context.Context, cluster string, o WatchOptions) iter
 			o.Filter.add(q)
 			set(q, "usage", string(o.Usage))
 			set(q, "resourceVersion", w.own.version)
+			if w.own.version == "" && w.own.atLeast != "" {
+				q.Set("resourceVersion", w.own.atLeast)
+				q.Set("resourceVersionMatch", "NotOlderThan")
+				q.Set("sendInitialEvents", "true")
+			}
 			if o.Timeout != 0 {
 				q.Set("timeout", o.Timeout.String())
 			}

@@ -93,7 +93,7 @@ func TestExpiredWatchRestartsAtOnce(t *testing.T) {
 				if want := []string{"RESTARTED", "END", "ADDED b"}; !slices.Equal(events, want) {
 					t.Errorf("got %q, want %q", events, want)
 				}
-				if first, second := m.request(0).URL.Query(), m.request(1).URL.Query(); first.Get("resourceVersion") != "1.e-9" || second.Has("resourceVersion") || time.Since(begin) != 0 {
+				if first, second := m.request(0).URL.Query(), m.request(1).URL.Query(); first.Get("resourceVersion") != "1.e-9" || second.Get("resourceVersion") != "1.e-9" || second.Get("sendInitialEvents") != "true" || second.Get("resourceVersionMatch") != "NotOlderThan" || time.Since(begin) != 0 {
 					t.Errorf("requests from %q and then %q, %s later", first.Get("resourceVersion"), second.Get("resourceVersion"), time.Since(begin))
 				}
 			})

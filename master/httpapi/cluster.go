@@ -3,9 +3,11 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/view"
@@ -78,13 +80,47 @@ func (a *API) await(ctx context.Context, cluster string, p params) (*session.Rep
 			report, err = a.config.Sessions.Await(ctx, cluster) // the session has ended in the meantime
 		}
 	}
+	if err == nil && p.minVersion != nil && p.notOlderThan {
+		report, err = a.awaitVersion(ctx, report, p)
+	}
 	if err != nil && errors.Is(context.Cause(ctx), errDraining) {
 		return nil, errDraining
+	}
+	var problem *httpv1.Problem
+	if errors.As(err, &problem) {
+		return nil, err
 	}
 	if err != nil {
 		return nil, a.awaitProblem(cluster, p.timeout, err)
 	}
 	return report, nil
+}
+
+// awaitVersion waits until there is a report of the requested version or a newer one: another master may have had it some
+// milliseconds before this one.
+func (a *API) awaitVersion(ctx context.Context, report *session.Report, p params) (*session.Report, error) {
+	for {
+		current, err := a.config.Sessions.Current(report.Cluster)
+		if err != nil {
+			return nil, err
+		}
+		if next := current.Report; next != nil && next.Fresh(time.Now()) {
+			report = next
+		}
+		if report.Version().Compare(*p.minVersion) >= 0 {
+			return report, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, &httpv1.Problem{
+				Status: http.StatusGatewayTimeout, Reason: httpv1.ReasonNoReport, Cluster: report.Cluster,
+				Detail: fmt.Sprintf("cluster %s did not reach the resourceVersion %s within %s, and has %s; retry, or request it without a resourceVersion",
+					report.Cluster, p.minVersion, p.timeout, report.Version()),
+				RetryAfter: time.Second,
+			}
+		case <-current.Changed:
+		}
+	}
 }
 
 // awaitUsage waits until the report has its first usage. If usage is not available or does not

@@ -51,7 +51,7 @@ const freshMargin = time.Second
 
 // cachedReport returns a report that is fresh, without the timeout and the cancellation that waiting needs, or nil.
 func (a *API) cachedReport(ctx context.Context, cluster string, p params) *session.Report {
-	if last, ok := a.config.Sessions.LastReport(cluster); !ok || p.awaitUsage || !last.Fresh(time.Now().Add(freshMargin)) {
+	if last, ok := a.config.Sessions.LastReport(cluster); !ok || p.awaitUsage || p.minVersion != nil && last.Version().Compare(*p.minVersion) < 0 || !last.Fresh(time.Now().Add(freshMargin)) {
 		return nil
 	}
 	r, err := a.config.Sessions.Await(ctx, cluster)

@@ -218,6 +218,8 @@ func (l *listWatch) setDetails(ctx context.Context, s *stream, wanted []detailRe
 			s.removeDetail(i)
 		}
 	}
+	timed, cancel := context.WithTimeout(ctx, maxResumeWait)
+	defer cancel()
 	for _, w := range wanted {
 		if slices.ContainsFunc(s.details, func(d *clusterWatch) bool { return d.cluster == w.cluster }) {
 			continue
@@ -232,7 +234,7 @@ func (l *listWatch) setDetails(ctx context.Context, s *stream, wanted []detailRe
 		}
 		if w.version != "" {
 			// If the version is too old, the watch starts with the initial events.
-			_ = d.resume(w.version)
+			_ = l.api.resume(timed, d, w.version)
 		}
 	}
 	return nil

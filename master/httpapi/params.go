@@ -11,6 +11,7 @@ import (
 
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/master/httpapi/openapi"
+	"rollcall.dev/rollcall/master/report"
 	"rollcall.dev/rollcall/master/view"
 )
 
@@ -39,6 +40,8 @@ type params struct {
 	timeout time.Duration
 	// awaitUsage is set if the response should include usage.
 	awaitUsage bool
+	// minVersion is the oldest version that may be returned, or nil if any may.
+	minVersion *report.Version
 	// list holds the parameters of the list of clusters.
 	list listParams
 
@@ -60,6 +63,19 @@ var (
 	getParameters = []parameter{
 		watchParameter, timeoutParameter,
 		{"wait", "`usage`: also wait for the first usage, within the timeout.", openapi.Enum("usage"), (*params).setWait},
+		{
+			"resourceVersion", "A version of this cluster from a response or an event of any master. With resourceVersionMatch=NotOlderThan, no older one is returned.",
+			openapi.String(),
+			func(p *params, v string) error {
+				version, err := report.ParseVersion(v)
+				p.minVersion = &version
+				return err
+			},
+		},
+		{"resourceVersionMatch", "`NotOlderThan`: wait for the resourceVersion, within the timeout. Several masters may be some milliseconds apart.", openapi.Enum("NotOlderThan"), func(p *params, v string) error {
+			p.notOlderThan = v == "NotOlderThan"
+			return oneOf(v, "NotOlderThan")
+		}},
 	}
 )
 
@@ -103,8 +119,11 @@ func parseParams(raw string, get, watch []parameter) (url.Values, params, []para
 			return nil, p, nil, err
 		}
 	}
-	if p.watch {
+	switch {
+	case p.watch:
 		err = p.validate()
+	case p.notOlderThan != (p.minVersion != nil):
+		err = &view.ParameterError{Name: "resourceVersionMatch", Message: "resourceVersion and resourceVersionMatch=NotOlderThan need each other"}
 	}
 	return values, p, table, err
 }

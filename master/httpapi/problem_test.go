@@ -50,11 +50,11 @@ var problems = []struct {
 }{
 	{
 		name: "unknown parameter", path: eu + "/pods?colour=red", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"colour\": unknown parameter; supported: continue, limit, namespace, node, owner, pod, q, state, timeout, wait, watch","parameter":"colour"}`,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"colour\": unknown parameter; supported: continue, limit, namespace, node, owner, pod, q, resourceVersion, resourceVersionMatch, state, timeout, wait, watch","parameter":"colour"}`,
 	},
 	{
 		name: "unsupported filter", path: eu + "/summary?namespace=shop", status: 400,
-		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"namespace\": not supported for summary; supported: timeout, wait, watch","parameter":"namespace"}`,
+		want: `{"title":"Bad Request","status":400,"reason":"BadRequest","detail":"parameter \"namespace\": not supported for summary; supported: resourceVersion, resourceVersionMatch, timeout, wait, watch","parameter":"namespace"}`,
 	},
 	{
 		name: "bad timeout", path: eu + "?timeout=10", status: 400,

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
+	"rollcall.dev/rollcall/master/report"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/view"
 )
@@ -57,6 +58,9 @@ func (a *API) prepareStream(ctx context.Context, d *clusterWatch, p *params, asE
 		return nil, err
 	}
 	if p.wantsInitial() || m == nil {
+		if version, err := report.ParseVersion(p.version); err == nil {
+			p.minVersion = &version
+		}
 		if _, err := a.await(ctx, d.cluster, *p); err != nil {
 			return nil, err
 		}
@@ -72,11 +76,41 @@ func (a *API) prepareStream(ctx context.Context, d *clusterWatch, p *params, asE
 		d.started = true
 		return nil, nil
 	}
-	err = d.resume(p.version)
+	timed, cancel := context.WithTimeout(ctx, maxResumeWait)
+	defer cancel()
+	err = a.resume(timed, d, p.version)
 	if asEvent {
 		return err, nil
 	}
 	return nil, err
+}
+
+// maxResumeWait limits how long a watch waits for the version that it resumes from, which the client may have from
+// another master.
+const maxResumeWait = 2 * time.Second
+
+// resume continues from a version. It waits for a version that this master does not have yet until the context ends.
+func (a *API) resume(ctx context.Context, d *clusterWatch, version string) error {
+	err := d.resume(version)
+	wanted, _ := report.ParseVersion(version) // it was parsed before
+	for err != nil {
+		current, failed := a.config.Sessions.Current(d.cluster)
+		if failed != nil || current.Report == nil || current.Report.Version().Compare(wanted) >= 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-a.draining.Done():
+			return err
+		case <-current.Changed:
+		}
+		if _, failed := d.refresh(); failed != nil {
+			return failed
+		}
+		err = d.resume(version)
+	}
+	return nil
 }
 
 // negotiateFraming returns the framing that the client requests, and rejects requests that cannot

@@ -104,19 +104,22 @@ func TestVersionsThatCannotBeResumed(t *testing.T) {
 		name, version string
 		status        int
 		reason        string
+		wait          time.Duration
 	}{
-		{"of another epoch", "17.abc-4", 410, httpv1.ReasonExpired},
-		{"of the future", "17.9f2c-400", 410, httpv1.ReasonExpired},
-		{"of the past, and forgotten", "17.9f2c-1", 410, httpv1.ReasonExpired},
-		{"of another term, of the same content", "99.9f2c-4", 200, ""},
-		{"no version", "yesterday", 400, httpv1.ReasonBadRequest},
-		{"a number", "42", 400, httpv1.ReasonBadRequest},
-		{"endless", "1." + strings.Repeat("f", 100) + "-1", 400, httpv1.ReasonBadRequest},
-		{"empty", "", 200, ""},
-		{"zero", "0", 200, ""},
+		{"of another epoch", "17.abc-4", 410, httpv1.ReasonExpired, 0},
+		{"of the future", "17.9f2c-400", 410, httpv1.ReasonExpired, maxResumeWait},
+		{"of the past, and forgotten", "17.9f2c-1", 410, httpv1.ReasonExpired, 0},
+		{"of another term, of the same content", "99.9f2c-4", 200, "", 0},
+		{"no version", "yesterday", 400, httpv1.ReasonBadRequest, 0},
+		{"a number", "42", 400, httpv1.ReasonBadRequest, 0},
+		{"endless", "1." + strings.Repeat("f", 100) + "-1", 400, httpv1.ReasonBadRequest, 0},
+		{"empty", "", 200, "", 0},
+		{"zero", "0", 200, "", 0},
 	} {
 		bubble(t, func(t *testing.T, f *fake) {
 			w := watching(t, f.api(nil), eu1+"?watch=true&resourceVersion="+tc.version, nil)
+			<-time.After(tc.wait)
+			synctest.Wait()
 			if w.status != tc.status || tc.reason != "" && !strings.Contains(w.text(), `"reason":"`+tc.reason) {
 				t.Errorf("%s: got %d %s, want %d %s", tc.name, w.status, w.text(), tc.status, tc.reason)
 			}
@@ -355,7 +358,7 @@ func TestParametersOfWatches(t *testing.T) {
 		"watch=true&timeoutSeconds=0": "timeoutSeconds", "watch=true&timeoutSeconds=-1": "timeoutSeconds", "watch=true&timeoutSeconds=1e3": "timeoutSeconds", "watch=true&timeoutSeconds=999999": "timeoutSeconds",
 		"watch=true&usage=all": "usage", "watch=true&allowWatchBookmarks=maybe": "allowWatchBookmarks", "watch=true&colour=red": "colour", "watch=true&demand=a": "demand",
 		"watch=true&resourceVersionMatch=Exact": "resourceVersionMatch", "watch=true&resourceVersionMatch=NotOlderThan": "resourceVersionMatch",
-		"watch=true&sendInitialEvents=true&resourceVersion=17.9f2c-4": "sendInitialEvents", "resourceVersion=17.9f2c-4": "resourceVersion", "watch=true&state=sleeping": "state",
+		"watch=true&sendInitialEvents=true&resourceVersion=17.9f2c-4": "sendInitialEvents", "resourceVersion=17.9f2c-4": "resourceVersionMatch", "watch=true&state=sleeping": "state",
 	} {
 		f := shop(t)
 		w := get(f.api(nil), eu1+"?"+query)

@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"time"
 
 	httpv1 "rollcall.dev/rollcall/api/http/v1"
@@ -67,6 +69,25 @@ func (v Version) Compare(o Version) int {
 
 // String returns the version in the form that clients receive, <term>.<epoch>-<seq>. It is opaque to clients.
 func (v Version) String() string { return fmt.Sprintf("%d.%x-%d", v.Term, v.Epoch, v.Seq) }
+
+var versionPattern = regexp.MustCompile(`^([0-9]{1,20})\.([0-9a-f]{1,16})-([0-9]{1,20})$`)
+
+// ParseVersion parses the form that String returns.
+func ParseVersion(text string) (v Version, err error) {
+	parts := versionPattern.FindStringSubmatch(text)
+	if parts == nil {
+		return v, errors.New("must be a resourceVersion from a response or an event of this cluster")
+	}
+	for i, part := range []struct {
+		into *uint64
+		base int
+	}{{&v.Term, 10}, {&v.Epoch, 16}, {&v.Seq, 10}} {
+		if *part.into, err = strconv.ParseUint(parts[i+1], part.base, 64); err != nil {
+			return v, errors.New("has a number that is too large")
+		}
+	}
+	return v, nil
+}
 
 // Session describes a session.
 type Session struct {

@@ -3,7 +3,6 @@ package view
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -120,12 +119,10 @@ func (l *ChangeLog) Current() (*ClusterView, Cursor) {
 	return l.current, l.changes.next
 }
 
-var versionPattern = regexp.MustCompile(`^([0-9]{1,20})\.([0-9a-f]{1,16}-[0-9]{1,20})$`)
-
 // ParseVersion returns an error if version does not have the form of a cluster's resourceVersion.
 func ParseVersion(version string) error {
-	if !versionPattern.MatchString(version) {
-		return fmt.Errorf("must be a resourceVersion from a response or an event of this cluster, got %s", quote(version))
+	if _, err := report.ParseVersion(version); err != nil {
+		return fmt.Errorf("%w, got %s", err, quote(version))
 	}
 	return nil
 }
