@@ -165,6 +165,7 @@ func (a *administrator) checkToken(t *testing.T) {
 // checkChart installs an agent that dials the hub by its chart only.
 func (a *administrator) checkChart(t *testing.T) {
 	a = a.in(t)
+	a.must("kubectl --context prod-eu-admin wait --for=delete namespace/rollcall-system --timeout=2m") // leave does not wait for it
 	a.must("kubectl rollcall token create prod-us --ttl 15m > prod-us.token")
 	a.must("helm --kube-context prod-eu-admin upgrade --install rollcall-agent config/charts/rollcall-agent --namespace rollcall-system --create-namespace --set-file hub.joinToken=prod-us.token")
 	a.must("kubectl wait --for=condition=Linked clusteragent/prod-us --timeout=60s")
