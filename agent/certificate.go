@@ -74,8 +74,8 @@ type contents struct {
 	next *tls.Certificate
 }
 
-// sync reads the pair in the Secret. If the Secret is empty, it stores the current pair, or a new one, in it. If the Secret
-// asks for another key, it stores the next pair, and replaces the current one by it when the hub accepts it.
+// sync reads the pair in the Secret. If the Secret is empty, it stores the current pair, or a new one, in it. If the
+// Secret asks for another key, it stores the next pair, and replaces the current one by it when the hub accepts it.
 func (c *ownCertificate) sync(ctx context.Context) error {
 	var found contents
 	err := c.objects.Sync(ctx, func(data map[string][]byte) (changed map[string][]byte, public map[string]string, err error) {

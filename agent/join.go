@@ -47,8 +47,8 @@ func (c *Config) useJoinedName() {
 	}
 }
 
-// masterKeys returns the public keys of the masters: those of the files, or that of the join token if the files have none.
-// The error wraps token.ErrNotYet while there is neither.
+// masterKeys returns the public keys of the masters: those of the files, or that of the join token if the files have
+// none. The error wraps token.ErrNotYet while there is neither.
 func (c *Config) masterKeys() ([]ed25519.PublicKey, error) {
 	fromFiles := func() ([]ed25519.PublicKey, error) { return token.ReadPublicKeys(c.MasterPublicKeyFiles...) }
 	if c.JoinTokenFile == "" {

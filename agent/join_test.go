@@ -112,8 +112,8 @@ func TestFlagsGoBeforeTheJoinToken(t *testing.T) {
 	}
 }
 
-// TestExpiredJoinTokenIsUsed checks that an agent with an expired token knows the hub, and proves the token: the hub refuses
-// it, and says so in its Event.
+// TestExpiredJoinTokenIsUsed checks that an agent with an expired token knows the hub, and proves the token: the hub
+// refuses it, and says so in its Event.
 func TestExpiredJoinTokenIsUsed(t *testing.T) {
 	c, join := joiningConfig(t), newJoinToken(t, time.Now().Add(-time.Hour))
 	c.writeToken(t, join.Encode())

@@ -49,8 +49,9 @@ func notify(c chan<- struct{}) {
 	}
 }
 
-// rotate returns what to change in the Secret with the given content: it makes the next key if the Secret asks for it, and
-// makes it the current one if the hub accepts it. It removes a next key that cannot be used. accepted is the pin of the next key that the hub accepts, or "".
+// rotate returns what to change in the Secret with the given content: it makes the next key if the Secret asks for it,
+// and makes it the current one if the hub accepts it. It removes a next key that cannot be used. accepted is the pin of
+// the next key that the hub accepts, or "".
 func rotate(data map[string][]byte, accepted string) (changed map[string][]byte, err error) {
 	next := tlsfiles.Pair{Cert: data[nextCertificateEntry], Key: data[nextPrivateKeyEntry]}
 	switch {

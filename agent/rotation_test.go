@@ -25,8 +25,8 @@ func (m fakeMember) askForRotation() {
 	m.Put(data)
 }
 
-// TestAgentReplacesItsKeyWhenTheHubAcceptsIt asks an agent for another key. It uses the next key after the hub has accepted
-// it, and not before, also if it is restarted in between.
+// TestAgentReplacesItsKeyWhenTheHubAcceptsIt asks an agent for another key. It uses the next key after the hub has
+// accepted it, and not before, also if it is restarted in between.
 func TestAgentReplacesItsKeyWhenTheHubAcceptsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newFakeMember(t)

@@ -60,8 +60,8 @@ func (r *eventRecorder) write(agent *v1alpha1.ClusterAgent, n notice) {
 	r.writeAction(agent, n, v1alpha1.EventAction)
 }
 
-// writeAction is like write, with another action. client-go counts Events with the same reason and action as one, with the
-// text of the first.
+// writeAction is like write, with another action. client-go counts Events with the same reason and action as one, with
+// the text of the first.
 func (r *eventRecorder) writeAction(agent *v1alpha1.ClusterAgent, n notice, action string) {
 	if !r.allow(agent.Name) {
 		r.metrics.events.WithLabelValues(outcomeLimited).Inc()

@@ -29,8 +29,8 @@ type linkEvents struct {
 	client client.Client
 	// An agent that is refused must not use up the limits of other Events.
 	refused, enrolled *eventRecorder
-	// recent has the refusals of the last time, and when there was an Event about them. An agent tries again and again, and
-	// must not use up the limit of the cluster before another one is refused for another cause.
+	// recent has the refusals of the last time, and when there was an Event about them. An agent tries again and again,
+	// and must not use up the limit of the cluster before another one is refused for another cause.
 	recent *lru.Cache[LinkEvent, time.Time]
 	now    func() time.Time
 }

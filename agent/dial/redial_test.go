@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// TestManyAgentsAreBackSoonAndSpread has many agents whose master is down for half a minute. When it is up again, all of
-// them dial it within the longest delay, and not at the same time.
+// TestManyAgentsAreBackSoonAndSpread has many agents whose master is down for half a minute. When it is up again, all
+// of them dial it within the longest delay, and not at the same time.
 func TestManyAgentsAreBackSoonAndSpread(t *testing.T) {
 	const agents, outage = 1000, 30 * time.Second
 	synctest.Test(t, func(t *testing.T) {

@@ -68,8 +68,8 @@ func (d *Dialer) handleKeyAnswer(next crypto.Signer, peer *link.Peer) {
 	}
 }
 
-// replace opens another link in place of an idle one, so that the cluster always has one, and returns it. If that fails,
-// it returns the older link.
+// replace opens another link in place of an idle one, so that the cluster always has one, and returns it. If that
+// fails, it returns the older link.
 func (d *Dialer) replace(ctx context.Context, older *idleLink) *idleLink {
 	newer, err := d.connect(ctx)
 	if err != nil {

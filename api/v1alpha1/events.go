@@ -10,8 +10,8 @@ const (
 	// EventLinkRefused (Warning): an agent with the name of the cluster dialed the master and was refused. The text has
 	// the cause. It says nothing about the cluster's own agent, which may be connected.
 	EventLinkRefused = "LinkRefused"
-	// EventKeyEnrolled (Normal): the keys of an agent that dials the master were changed: one was enrolled by a join token or
-	// a service account token, or the agent rotates its key. The text has the SHA-256 of the key.
+	// EventKeyEnrolled (Normal): the keys of an agent that dials the master were changed: one was enrolled by a join token
+	// or a service account token, or the agent rotates its key. The text has the SHA-256 of the key.
 	EventKeyEnrolled = "KeyEnrolled"
 	// EventClusterUIDChanged (Normal): another cluster than before is accepted, because spec.clusterUID names it.
 	EventClusterUIDChanged = "ClusterUIDChanged"

@@ -39,8 +39,8 @@ type rotating struct {
 	old, pin string
 }
 
-// RotateKey replaces the agent's key by one that the agent makes, and has the hub accept that key only. An agent that dials
-// the hub stays connected. A dialed one is stopped for some seconds.
+// RotateKey replaces the agent's key by one that the agent makes, and has the hub accept that key only. An agent that
+// dials the hub stays connected. A dialed one is stopped for some seconds.
 func RotateKey(ctx context.Context, o RotateOptions) error {
 	r := &rotating{RotateOptions: o, run: run{out: o.Out}, hub: hub{Cluster: o.Hub}}
 	err := r.run.execute(ctx, []step{{"registration", r.checkRegistration}, {"cluster", r.checkMember}})

@@ -15,8 +15,8 @@ const agentKeyPeriod = time.Minute
 // reverse reports whether the agent dials the hub.
 func (r *rotating) reverse() bool { return r.agent.Spec.Connection == v1alpha1.Reverse }
 
-// requestKey asks the agent for another key, and waits until it has published the pin of it. The agent reads the request
-// within agentKeyPeriod.
+// requestKey asks the agent for another key, and waits until it has published the pin of it. The agent reads the
+// request within agentKeyPeriod.
 func (r *rotating) requestKey(ctx context.Context) (result, error) {
 	if err := r.patchSecret(ctx, fmt.Sprintf(`{"stringData":{"rotate":%q}}`, time.Now().UTC().Format(time.RFC3339))); err != nil {
 		return result{}, err
@@ -49,8 +49,8 @@ func (r *rotating) awaitPublished(ctx context.Context, done func(map[string]stri
 	return &Fault{cause, "the old key is still accepted; update the agent if it is older than this command, remove the cause, and run the command again"}
 }
 
-// acceptBoth has the hub accept the next key beside the old one, if its ClusterAgent has pins. An enrolled key accepts the
-// next one by its signature.
+// acceptBoth has the hub accept the next key beside the old one, if its ClusterAgent has pins. An enrolled key accepts
+// the next one by its signature.
 func (r *rotating) acceptBoth(ctx context.Context) (result, error) {
 	pins := r.agent.Spec.TLS.PinnedSHA256
 	if len(pins) == 0 {

@@ -14,8 +14,8 @@ import (
 // testNextPin is the pin of the played agent's next key.
 var testNextPin = strings.Repeat("cd", 32)
 
-// playKey returns the pins that the played agent publishes. It makes its next key when its Secret asks for it, and uses that
-// when the hub accepts it.
+// playKey returns the pins that the played agent publishes. It makes its next key when its Secret asks for it, and uses
+// that when the hub accepts it.
 func (f *fixture) playKey(ctx context.Context) (pin, next string) {
 	secret, err := f.member.Client().CoreV1().Secrets(Namespace).Get(ctx, agentKeySecret, metav1.GetOptions{})
 	if err != nil || len(secret.Data["rotate"]) == 0 {

@@ -88,7 +88,8 @@ func (f *fleet) linkFlags(address string) ([]string, error) {
 // certificate returns the path of a file of the master's certificate.
 func (f *fleet) certificate(name string) string { return filepath.Join(f.certificates, name) }
 
-// measureIdleLinks waits until all agents have a link, and measures the master's memory and the bytes of the connections.
+// measureIdleLinks waits until all agents have a link, and measures the master's memory and the bytes of the
+// connections.
 func (f *fleet) measureIdleLinks(ctx context.Context, forwarder *forwarder, before int64) ([]row, error) {
 	if _, err := f.waitAllLinked(ctx); err != nil {
 		return nil, err

@@ -33,8 +33,8 @@ func (h hubFlags) validate() error {
 	return nil
 }
 
-// key returns the key of an agent that dials a hub. The same seed gives the same key, so that a cluster may be registered
-// before its agent runs.
+// key returns the key of an agent that dials a hub. The same seed gives the same key, so that a cluster may be
+// registered before its agent runs.
 func (c config) key(name string) ed25519.PrivateKey {
 	seed := sha256.Sum256(fmt.Appendf(nil, "fleet %d %s", c.seed, name))
 	return ed25519.NewKeyFromSeed(seed[:])

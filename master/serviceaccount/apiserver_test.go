@@ -19,8 +19,8 @@ import (
 	"rollcall.dev/rollcall/test/kube"
 )
 
-// TestTokensOfARealAPIServer verifies tokens of a real API server, with the keys that it publishes, and with those that are
-// read from it by OpenID discovery.
+// TestTokensOfARealAPIServer verifies tokens of a real API server, with the keys that it publishes, and with those that
+// are read from it by OpenID discovery.
 func TestTokensOfARealAPIServer(t *testing.T) {
 	cluster := kube.Shared(t, kube.Options{Name: "member"})
 	if _, err := cluster.Kubectl("create", "clusterrolebinding", "issuer-discovery", "--clusterrole=system:service-account-issuer-discovery", "--group=system:unauthenticated"); err != nil {

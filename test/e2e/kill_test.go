@@ -37,8 +37,8 @@ type killed struct {
 	history *history.History
 }
 
-// TestKillsLoseNothingThatReadersWereTold kills a master with Redis, its agent, and both. Neither the version nor the content
-// of what readers are told goes back, one version has one content, and reads do not fail.
+// TestKillsLoseNothingThatReadersWereTold kills a master with Redis, its agent, and both. Neither the version nor the
+// content of what readers are told goes back, one version has one content, and reads do not fail.
 func TestKillsLoseNothingThatReadersWereTold(t *testing.T) {
 	t.Parallel()
 	startKilled(t, "counting", false).run()
@@ -160,8 +160,8 @@ func (k *killed) startReader(who string) (stop func()) {
 	return func() { cancel(); <-ended }
 }
 
-// startCounting creates a pod in a namespace of the member, and counts up in an annotation that is a fact until the test
-// ends.
+// startCounting creates a pod in a namespace of the member, and counts up in an annotation that is a fact until the
+// test ends.
 func startCounting(t *testing.T, namespace string) {
 	t.Helper()
 	client := env.member.Client().CoreV1()

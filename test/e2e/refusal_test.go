@@ -146,7 +146,8 @@ func TestRefusedKeysAreExplained(t *testing.T) {
 	waitEvent(t, "twin", "LinkRefused", "DuplicateAgent", "another agent has the same key")
 }
 
-// TestRelayedHandshakeIsExplained lets an agent dial the master through a relay with a certificate that the agent accepts.
+// TestRelayedHandshakeIsExplained lets an agent dial the master through a relay with a certificate that the agent
+// accepts.
 func TestRelayedHandshakeIsExplained(t *testing.T) {
 	t.Parallel()
 	relay := startRelay(t, fault.Config{Agent: "wss://" + masterAddress(), TLS: true})
@@ -156,8 +157,8 @@ func TestRelayedHandshakeIsExplained(t *testing.T) {
 	waitEvent(t, "relayed", "LinkRefused", "MasterNotProved", "relayed or altered the handshake")
 }
 
-// TestServiceAccountOfARealAPIServerEnrolls enrolls an agent by a token that the member's API server has issued, and by the
-// keys that it publishes. Tokens of another account and of another audience are refused.
+// TestServiceAccountOfARealAPIServerEnrolls enrolls an agent by a token that the member's API server has issued, and by
+// the keys that it publishes. Tokens of another account and of another audience are refused.
 func TestServiceAccountOfARealAPIServerEnrolls(t *testing.T) {
 	t.Parallel()
 	issuer, jwks := serviceAccountIssuer(t)

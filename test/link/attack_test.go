@@ -19,7 +19,8 @@ import (
 	"rollcall.dev/rollcall/test/fault"
 )
 
-// TestRefusedAgents has the mistakes and attacks that end in a refusal. Each case says what the hub and the agent learn.
+// TestRefusedAgents has the mistakes and attacks that end in a refusal. Each case says what the hub and the agent
+// learn.
 func TestRefusedAgents(t *testing.T) {
 	for what, tc := range map[string]struct {
 		// register registers clusters. key is that of the agent.
@@ -113,8 +114,8 @@ func TestImpostorDoesNotAffectTheCluster(t *testing.T) {
 	})
 }
 
-// TestFalseMasterGetsNothing lets the agent dial a server whose certificate it accepts, but which does not have the hub's
-// signing key.
+// TestFalseMasterGetsNothing lets the agent dial a server whose certificate it accepts, but which does not have the
+// hub's signing key.
 func TestFalseMasterGetsNothing(t *testing.T) {
 	run(t, func(t *testing.T, env *environment) {
 		key := newKey(t)
@@ -188,8 +189,8 @@ func TestRelayedHandshakeFails(t *testing.T) {
 	})
 }
 
-// TestAlteredHandshakeIsExplained puts a proxy that terminates TLS between agent and master, which both allow, and which
-// alters the agent's name.
+// TestAlteredHandshakeIsExplained puts a proxy that terminates TLS between agent and master, which both allow, and
+// which alters the agent's name.
 func TestAlteredHandshakeIsExplained(t *testing.T) {
 	run(t, func(t *testing.T, env *environment) {
 		key := newKey(t)

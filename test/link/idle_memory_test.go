@@ -41,7 +41,8 @@ const (
 	agentsVariable = "ROLLCALL_TEST_LINKED_AGENTS"
 )
 
-// TestIdleLinkMemory measures the memory of a master's idle links over TLS and TCP. Their agents are in another process.
+// TestIdleLinkMemory measures the memory of a master's idle links over TLS and TCP. Their agents are in another
+// process.
 func TestIdleLinkMemory(t *testing.T) {
 	hub := startTCPHub(t)
 	before := memoryInUse()

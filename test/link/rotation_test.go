@@ -67,8 +67,8 @@ func (env *environment) rotate(accept *bool) {
 	}
 }
 
-// TestKeyRotationHasNoGap replaces an agent's key while the cluster is read. The agent is never refused or without a link,
-// and readers get no error. The hub accepts the new key only.
+// TestKeyRotationHasNoGap replaces an agent's key while the cluster is read. The agent is never refused or without a
+// link, and readers get no error. The hub accepts the new key only.
 func TestKeyRotationHasNoGap(t *testing.T) {
 	for _, reading := range []bool{false, true} {
 		run(t, func(t *testing.T, env *environment) {
@@ -106,8 +106,8 @@ func TestKeyRotationHasNoGap(t *testing.T) {
 	}
 }
 
-// TestNextKeyIsAnnouncedUntilItIsAccepted lets the hub not accept the next key for some minutes. The agent keeps its key and
-// its link meanwhile.
+// TestNextKeyIsAnnouncedUntilItIsAccepted lets the hub not accept the next key for some minutes. The agent keeps its
+// key and its link meanwhile.
 func TestNextKeyIsAnnouncedUntilItIsAccepted(t *testing.T) {
 	run(t, func(t *testing.T, env *environment) {
 		accept := false

@@ -118,8 +118,8 @@ resources: [CONFIG/agent]
 components: [CONFIG/components/join-token]
 `
 
-// TestAgentWithAJoinTokenIsNotReached checks the component join-token: nobody may connect to the agent, and it starts without
-// the ConfigMaps of config/agent.
+// TestAgentWithAJoinTokenIsNotReached checks the component join-token: nobody may connect to the agent, and it starts
+// without the ConfigMaps of config/agent.
 func TestAgentWithAJoinTokenIsNotReached(t *testing.T) {
 	r := overlay(t, joinToken)
 	if services := objects[corev1.Service](t, r, "Service"); len(services) != 0 {

@@ -6,8 +6,8 @@ import (
 	"net/http"
 )
 
-// bufferSize is the size of the read buffer and of the write buffer of a link, in bytes. Those of net/http have 4 KiB each,
-// and are half of the memory of an idle link (TestIdleLinkMemory). Larger reads and writes bypass the buffers.
+// bufferSize is the size of the read buffer and of the write buffer of a link, in bytes. Those of net/http have 4 KiB
+// each, and are half of the memory of an idle link (TestIdleLinkMemory). Larger reads and writes bypass the buffers.
 const bufferSize = 1 << 10
 
 // smallBuffers is a ResponseWriter whose hijacked connection has buffers of bufferSize.
