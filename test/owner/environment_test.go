@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,6 +41,8 @@ type environment struct {
 	verifier *token.Verifier
 	store    *switchedStore
 	agent    *agent
+	// listener is that of the agent, for the masters.
+	listener atomic.Pointer[memconn.Listener]
 	pods     int
 }
 
@@ -129,6 +132,7 @@ type agent struct {
 // startAgent starts the agent of the cluster with an epoch.
 func (env *environment) startAgent(epoch uint64) *agent {
 	a := &agent{listener: memconn.Listen(64 << 10), snapshot: snapshot.New(epoch), metrics: prometheus.NewRegistry()}
+	env.listener.Store(a.listener)
 	handler := report.New(report.Config{
 		ClusterName: name, AgentVersion: "v0.2.0", Store: a.snapshot, Verifier: env.verifier, Unbound: true,
 		Identity:         func() (string, string, bool) { return "uid-1", "v1.36.3", true },
@@ -221,7 +225,7 @@ func (m *master) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	m.mu.Lock()
 	m.dials++
 	m.mu.Unlock()
-	conn, err := m.env.agent.listener.Dial(ctx)
+	conn, err := m.env.listener.Load().Dial(ctx)
 	return &pausedConn{conn, m}, err
 }
 
