@@ -34,8 +34,8 @@ func (r *agentReconciler) Reconcile(ctx context.Context, request reconcile.Reque
 	switch {
 	case err != nil || agent == nil:
 		return reconcile.Result{}, err
-	case !r.writer.allowed():
-		return reconcile.Result{RequeueAfter: writeRetry}, nil
+	case !r.writer.allowed(request.Name):
+		return reconcile.Result{RequeueAfter: r.writer.retry}, nil
 	}
 	in, err := r.gather(agent)
 	if err != nil {

@@ -31,6 +31,8 @@ const (
 	objectWriteInterval = 10 * time.Second
 	// writeRetry is the time until a status is decided again that this master may not write.
 	writeRetry = 5 * time.Second
+	// sharedRetry is this time for clusters that another master owns.
+	sharedRetry = 5 * time.Minute
 	// minWriteInterval is the time between two status writes of any objects: the hub gets at most
 	// ten per second.
 	minWriteInterval = 100 * time.Millisecond
@@ -61,10 +63,14 @@ type Sessions interface {
 type Options struct {
 	// Insecure is the master's --insecure: it permits ws:// endpoints.
 	Insecure bool
-	// MayWrite reports whether this master may write status now. While it may not, each status is decided again every
-	// writeRetry. If it is nil, the master may always write.
-	MayWrite func() bool
-	Metrics  prometheus.Registerer
+	// MayWrite reports whether this master may write the status of a cluster now. While it may not, each status is decided
+	// again every writeRetry. If it is nil, the master may always write.
+	MayWrite func(cluster string) bool
+	// Masters returns the number of masters that share the clusters, and so the limit of status writes. Sessions.Updates then
+	// has each cluster that this master may write anew, and the status of others is decided again every sharedRetry. If it is
+	// nil, this master is the only one that writes.
+	Masters func() int
+	Metrics prometheus.Registerer
 	// LinkEvents has what happened to agents that dialed the master. It may be nil.
 	LinkEvents <-chan LinkEvent
 }
@@ -77,8 +83,11 @@ func Add(mgr manager.Manager, registry *Registry, sessions Sessions, o Options) 
 	}
 	events := &events{from: sessions.Updates()}
 	metrics := newMetrics(o.Metrics)
-	writer := statusWriter{client: c, mayWrite: o.MayWrite, metrics: metrics}
+	writer := statusWriter{client: c, mayWrite: o.MayWrite, retry: writeRetry, metrics: metrics}
 	queue := newWriteQueue(minWriteInterval)
+	if o.Masters != nil {
+		writer.retry, queue.masters = sharedRetry, o.Masters
+	}
 	agents := &agentReconciler{client: c, registry: registry, sessions: sessions, insecure: o.Insecure, writer: writer, limiter: newWriteLimiter("ClusterAgent", agentBurst, queue), events: newEventRecorder(mgr.GetEventRecorder(fieldOwner), metrics)}
 	if err := addRegistration(mgr, agents); err != nil {
 		return fmt.Errorf("add the registration of ClusterAgents: %w", err)

@@ -65,7 +65,7 @@ func newHarness(t *testing.T, pick func(statusWriter, Sessions, *Registry) recon
 			return c.SubResource(sub).Patch(ctx, o, p, opts...)
 		}}).Build()
 	h.sessions.registry = &Registry{reader: unreliableReader{h.client, &h.readErr}}
-	h.reconciler = pick(statusWriter{client: h.client, mayWrite: func() bool { return !h.readOnly }, metrics: newMetrics(h.metrics)}, h.sessions, h.sessions.registry)
+	h.reconciler = pick(statusWriter{client: h.client, mayWrite: func(string) bool { return !h.readOnly }, retry: writeRetry, metrics: newMetrics(h.metrics)}, h.sessions, h.sessions.registry)
 	return h
 }
 

@@ -27,8 +27,9 @@ type statusReconciler struct {
 
 // Reconcile updates one ClusterStatus.
 func (r *statusReconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
-	if !r.writer.allowed() {
-		return reconcile.Result{RequeueAfter: writeRetry}, nil
+	if !r.writer.allowed(request.Name) {
+		r.reporting.set(request.Name, false)
+		return reconcile.Result{RequeueAfter: r.writer.retry}, nil
 	}
 	agent, err := readAgent(ctx, r.client, request.Name)
 	if err != nil {
@@ -55,7 +56,7 @@ func (r *statusReconciler) Reconcile(ctx context.Context, request reconcile.Requ
 	}
 	observed := r.sessions.Status(agent.Name)
 	r.reporting.set(agent.Name, observed.Session.Phase == session.Reporting)
-	return r.write(ctx, status, statusInputs{now: time.Now(), agent: agent, stored: status.Status, observed: observed, interval: r.reporting.interval()})
+	return r.write(ctx, status, statusInputs{now: time.Now(), agent: agent, stored: status.Status, observed: observed, interval: r.reporting.interval(r.limiter.queue.interval())})
 }
 
 // read returns a ClusterStatus from the cache, nil if there is none.

@@ -65,6 +65,8 @@ func (l *writeLimiter) forget(name string) {
 // It is safe for concurrent use.
 type writeQueue struct {
 	every time.Duration
+	// masters returns the number of masters that share the writes. If it is nil, there is one.
+	masters func() int
 
 	mu sync.Mutex
 	// Guarded by mu: next is the first time that is not reserved, reserved has the times of objects
@@ -92,7 +94,7 @@ func (q *writeQueue) wait(kind, name string, now time.Time) time.Duration {
 		if q.next.After(now) {
 			at = q.next
 		}
-		q.next = at.Add(q.every)
+		q.next = at.Add(q.interval())
 	}
 	if at.After(now) {
 		q.reserved[o] = at
@@ -100,6 +102,14 @@ func (q *writeQueue) wait(kind, name string, now time.Time) time.Duration {
 	}
 	delete(q.reserved, o)
 	return 0
+}
+
+// interval returns the minimum interval of this master's writes.
+func (q *writeQueue) interval() time.Duration {
+	if q.masters == nil {
+		return q.every
+	}
+	return q.every * time.Duration(max(1, q.masters()))
 }
 
 // cancel removes the reservation of an object. Its time stays unused, since it passes before another
@@ -132,9 +142,9 @@ func (r *reportingClusters) set(name string, reports bool) {
 }
 
 // interval returns the age at which a stored summary is replaced: the time in which every
-// reporting cluster is written once.
-func (r *reportingClusters) interval() time.Duration {
+// reporting cluster is written once, if a write takes every.
+func (r *reportingClusters) interval(every time.Duration) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return max(objectWriteInterval, time.Duration(len(r.clusters))*minWriteInterval)
+	return max(objectWriteInterval, time.Duration(len(r.clusters))*every)
 }

@@ -244,14 +244,14 @@ func TestIntervalGrowsWithReportingClusters(t *testing.T) {
 		r.set(fmt.Sprint(i), true)
 		r.set(fmt.Sprint(i), true)
 		want := max(10*time.Second, time.Duration(i+1)*100*time.Millisecond)
-		if got := r.interval(); got != want {
+		if got := r.interval(minWriteInterval); got != want {
 			t.Fatalf("%d clusters: %s, want %s", i+1, got, want)
 		}
 	}
 	for i := range 995 {
 		r.set(fmt.Sprint(i), false)
 	}
-	if got := r.interval(); got != 10*time.Second {
+	if got := r.interval(minWriteInterval); got != 10*time.Second {
 		t.Errorf("5 clusters are left: %s, want 10s", got)
 	}
 }

@@ -33,12 +33,14 @@ const conflictRetry = time.Second
 type statusWriter struct {
 	client client.Client
 	// mayWrite is Options.MayWrite.
-	mayWrite func() bool
-	metrics  *metrics
+	mayWrite func(cluster string) bool
+	// retry is the time until a status is decided again that this master may not write.
+	retry   time.Duration
+	metrics *metrics
 }
 
-// allowed reports whether this master may write status now.
-func (w statusWriter) allowed() bool { return w.mayWrite == nil || w.mayWrite() }
+// allowed reports whether this master may write the status of a cluster now.
+func (w statusWriter) allowed(cluster string) bool { return w.mayWrite == nil || w.mayWrite(cluster) }
 
 // patch writes the changes that set makes to the object's status. On a conflict it requeues the
 // object, so that the status is decided again.

@@ -91,10 +91,14 @@ type Config struct {
 	DialProxy string
 	// AllowedHosts are accepted values of the Host header with AuthNone, besides localhost.
 	AllowedHosts []string
-	// LeaderElect makes only one of several masters reconcile, connect to agents and serve. The
-	// Lease is in LeaderElectionNamespace, by default the pod's namespace, else rollcall-system.
+	// LeaderElect lets several masters run. With CacheMemory, only one of them reconciles, connects to agents and serves.
+	// With Redis, all serve, and share the clusters; see package membership. The Leases are in
+	// LeaderElectionNamespace, by default the pod's namespace, else rollcall-system.
 	LeaderElect             bool
 	LeaderElectionNamespace string
+	// PodName and PodUID are the pod of this master. PodName is its name among masters that share the clusters, by default
+	// the host name.
+	PodName, PodUID string
 
 	// Profiling serves Go profiles at /debug/pprof/ to clients with access to that path; with
 	// AuthNone on a loopback address only.

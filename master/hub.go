@@ -71,7 +71,7 @@ func (c *Config) newManager(ctx context.Context, hub *rest.Config) (manager.Mana
 		// Controller names have to be unique in a process only for metrics. Tests run two masters
 		// in one process.
 		Controller:       config.Controller{SkipNameValidation: new(true)},
-		LeaderElection:   c.LeaderElect,
+		LeaderElection:   c.LeaderElect && !c.shared(),
 		LeaderElectionID: leaseName,
 		LeaseDuration:    &duration,
 		RenewDeadline:    &deadline,
@@ -80,7 +80,7 @@ func (c *Config) newManager(ctx context.Context, hub *rest.Config) (manager.Mana
 		GracefulShutdownTimeout:       &timeout,
 	}
 	var l *lease
-	if c.LeaderElect {
+	if options.LeaderElection {
 		var err error
 		if l, err = newLease(ctx, hub, c.leaseNamespace(), c.Log); err != nil {
 			return nil, nil, err

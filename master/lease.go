@@ -137,7 +137,7 @@ func (l *lease) recordWrite(holder string, err error) {
 
 // mayWrite reports whether this master may write status. It is false if another master may have the Lease. Without
 // leader election l is nil, and every master may write.
-func (l *lease) mayWrite() bool {
+func (l *lease) mayWrite(string) bool {
 	if l == nil {
 		return true
 	}

@@ -108,7 +108,7 @@ func TestMasterLeadsWhileTheHubDoesNotAnswer(t *testing.T) {
 					t.Fatal("the master leads, want the leadership to be lost")
 				}
 			}
-			if got := l.mayWrite(); got != writes {
+			if got := l.mayWrite(""); got != writes {
 				t.Errorf("mayWrite: got %t, want %t", got, writes)
 			}
 		}

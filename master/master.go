@@ -4,6 +4,7 @@ package master
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -41,7 +42,8 @@ const (
 )
 
 // Run runs a master until ctx ends or an error occurs. When ctx ends, it stops accepting requests,
-// notifies waiting clients and agents, and returns nil within 10 s. A replica that does not lead
+// notifies waiting clients and agents, and returns nil within 10 s. If it shares clusters with other masters by Redis, it
+// first hands them over, for up to 3 s. Without Redis, a replica that does not lead
 // serves only /healthz, /readyz and /metrics. Run returns an error if another master leads instead; the
 // process should then be restarted.
 func Run(ctx context.Context, c Config) error {
@@ -64,11 +66,16 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	store, release, err := c.openStore(ctx, keys, pool, metrics)
+	incarnation := rand.Text()
+	store, release, err := c.openStore(ctx, keys, incarnation, pool, metrics)
 	if err != nil {
 		return err
 	}
-	m, err := c.assemble(ctx, hub, store, keys, pool, auditLog, metrics)
+	others, err := c.newPeers(hub, store, incarnation, metrics)
+	var m *components
+	if err == nil {
+		m, err = c.assemble(ctx, hub, store, others, keys, pool, auditLog, metrics)
+	}
 	if err == nil {
 		err = whileAuditing(ctx, auditLog, func() error { return m.run(ctx, c, metrics) })
 	}
@@ -76,12 +83,12 @@ func Run(ctx context.Context, c Config) error {
 }
 
 // openStore returns the cache and a function that closes it. An unavailable Redis is not an error.
-func (c *Config) openStore(ctx context.Context, keys signingKeys, pool *budget.Pool, metrics prometheus.Registerer) (cache.Store, func() error, error) {
+func (c *Config) openStore(ctx context.Context, keys signingKeys, incarnation string, pool *budget.Pool, metrics prometheus.Registerer) (cache.Store, func() error, error) {
 	if c.Cache == CacheMemory {
 		return cache.NewMemory(), func() error { return nil }, nil
 	}
 	store, err := rediscache.New(rediscache.Config{
-		URL: c.Cache, SigningKey: keys.own, OtherKeys: keys.rotation, Log: c.Log, Metrics: metrics,
+		URL: c.Cache, SigningKey: keys.own, OtherKeys: keys.rotation, Holder: incarnation, Log: c.Log, Metrics: metrics,
 		Budget: func(cluster string) wire.Budget { return pool.Account(cluster) },
 	})
 	if err != nil {
@@ -111,12 +118,14 @@ type components struct {
 	authenticator *access.Authenticator
 	// certificate is nil if the serving certificate is not signed by the shared CA.
 	certificate *servingcert.Source
+	// peers is nil if this master shares no clusters with others.
+	peers *peers
 	// signingKey is nil if the signing key is not in a Secret.
 	signingKey *storedSigningKey
 }
 
 // assemble creates the components of a master. It does not start them.
-func (c *Config) assemble(ctx context.Context, hubConfig *rest.Config, store cache.Store, keys signingKeys, pool *budget.Pool, auditLog *audit.Log, metrics *prometheus.Registry) (*components, error) {
+func (c *Config) assemble(ctx context.Context, hubConfig *rest.Config, store cache.Store, others *peers, keys signingKeys, pool *budget.Pool, auditLog *audit.Log, metrics *prometheus.Registry) (*components, error) {
 	hub, lease, err := c.newManager(ctx, hubConfig)
 	if err != nil {
 		return nil, err
@@ -140,14 +149,17 @@ func (c *Config) assemble(ctx context.Context, hubConfig *rest.Config, store cac
 		return nil, err
 	}
 	sessions := session.New(session.Config{
+		Peers: others.asPeers(), Holder: others.id(),
 		Registry: registry, ClusterOfKey: registry.ClusterOfKey, Enroll: enroller.Enroll, OnLinkRefused: linkEvents.refused, Store: store, Budget: pool, Signer: keys.signer(), Insecure: c.Insecure, Version: c.Version,
 		DialContext: network.dial, Proxy: network.proxy, EventHandlers: append(historyHandlers(usageHistory, revisionTimes), sinkHandlers(sinks)...), Log: c.Log, Metrics: metrics,
 	})
-	if err := controllers.Add(hub, registry, sessions, controllers.Options{Insecure: c.Insecure, MayWrite: lease.mayWrite, Metrics: metrics, LinkEvents: linkEvents}); err != nil {
-		return nil, err
+	options, leader := controllers.Options{Insecure: c.Insecure, MayWrite: lease.mayWrite, Metrics: metrics, LinkEvents: linkEvents}, leaderCheck(hub, lease)
+	if others != nil {
+		options.MayWrite, options.Masters, leader = others.mayWrite, others.masters, others.ready(hub)
+		others.sessions = sessions
 	}
-	if err := hub.Add(manager.RunnableFunc(sessions.Run)); err != nil {
-		return nil, fmt.Errorf("add sessions: %w", err)
+	if err := addSessions(hub, registry, sessions, options); err != nil {
+		return nil, err
 	}
 	authenticator, certificate, err := c.newAuthenticatorAndCertificate(hubConfig, network.limits.TrustedProxies, metrics)
 	if err != nil {
@@ -161,20 +173,36 @@ func (c *Config) assemble(ctx context.Context, hubConfig *rest.Config, store cac
 		Page:      web.Handler(),
 		Links:     sessions.Links(),
 		History:   historyReader(usageHistory),
-		Prometheus: prom.New(prom.Config{
-			Sessions: sessions, Registry: registry, History: usageHistory, RevisionTimes: revisionTimes,
-			MaxSamples: c.QueryMaxSamples, Version: c.Version, Metrics: metrics, Log: c.Log,
-		}),
+		Prometheus: c.newProm(sessions, registry, usageHistory, revisionTimes, metrics),
 		Authenticate: identify(authenticator),
 		SignIn:       signIn(authenticator),
 		Version:      c.Version,
-		Ready:        checks(registry, certificate, leaderCheck(hub, lease)),
+		Ready:        checks(registry, certificate, leader),
 		Hosts:        c.hosts(), Limits: network.limits, Profiling: c.Profiling, Audit: auditWriter(auditLog),
 		Gatherer: prometheus.Gatherers{metrics, ctrlmetrics.Registry},
 		Metrics:  metrics,
 		Log:      c.Log,
 	})
-	return &components{hub: hub, sessions: sessions, documents: documents, api: api, history: usageHistory, sinks: sinks, authenticator: authenticator, certificate: certificate, signingKey: keys.stored}, nil
+	return &components{hub: hub, sessions: sessions, documents: documents, api: api, history: usageHistory, sinks: sinks, authenticator: authenticator, certificate: certificate, peers: others, signingKey: keys.stored}, nil
+}
+
+// addSessions adds the reconcilers and the sessions to the manager, which starts them.
+func addSessions(hub manager.Manager, registry *controllers.Registry, sessions *session.Sessions, options controllers.Options) error {
+	if err := controllers.Add(hub, registry, sessions, options); err != nil {
+		return err
+	}
+	if err := hub.Add(manager.RunnableFunc(sessions.Run)); err != nil {
+		return fmt.Errorf("add sessions: %w", err)
+	}
+	return nil
+}
+
+// newProm returns the handlers of Prometheus' HTTP API.
+func (c *Config) newProm(sessions *session.Sessions, registry *controllers.Registry, usage *history.History, times *samples.RevisionTimes, metrics prometheus.Registerer) *prom.API {
+	return prom.New(prom.Config{
+		Sessions: sessions, Registry: registry, History: usage, RevisionTimes: times,
+		MaxSamples: c.QueryMaxSamples, Version: c.Version, Metrics: metrics, Log: c.Log,
+	})
 }
 
 // run runs all components. If one fails, the others are stopped.
@@ -190,12 +218,17 @@ func (m *components) run(ctx context.Context, c Config, metrics prometheus.Regis
 	if err != nil {
 		return err
 	}
+	ctx, stop := m.untilHandedOver(ctx, c.Log)
+	defer stop()
 	all, ctx := errgroup.WithContext(ctx)
 	all.Go(func() error { return m.api.Serve(ctx, clients, tls) })
 	if health != nil {
 		all.Go(func() error { return m.api.ServeHealth(ctx, health) })
 	}
 	all.Go(func() error { return m.hub.Start(ctx) })
+	if m.peers != nil {
+		all.Go(func() error { return m.peers.run(ctx) })
+	}
 	all.Go(func() error { logLeadership(ctx, m.hub, c.Log); return nil })
 	all.Go(func() error { m.documents.Run(ctx); return nil })
 	if m.history != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/pflag"
 
@@ -38,7 +39,7 @@ Flags:
 // parse parses the flags. Package master validates their combination.
 func parse(args []string, stderr io.Writer) (master.Config, error) {
 	cfg := master.Default()
-	cfg.Version = version.String()
+	cfg.Version, cfg.PodName, cfg.PodUID = version.String(), os.Getenv("POD_NAME"), os.Getenv("POD_UID")
 	f := pflag.NewFlagSet("rollcall-master", pflag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.SortFlags = false
@@ -69,8 +70,9 @@ func parse(args []string, stderr io.Writer) (master.Config, error) {
 	f.StringSliceVar(&cfg.DialDeny, "dial-deny", cfg.DialDeny, "comma-separated CIDRs in which agents must not be; takes precedence over --dial-allow")
 	f.StringVar(&cfg.DialProxy, "dial-proxy", cfg.DialProxy, "http://, https:// or socks5:// proxy for connections to agents; the proxy then decides which addresses are allowed; default: none; proxies in the environment are ignored")
 	f.StringSliceVar(&cfg.AllowedHosts, "allowed-hosts", cfg.AllowedHosts, "with --auth none: accepted values of the Host header besides localhost and IP addresses (only loopback addresses if --listen is one); protects against DNS rebinding")
-	f.BoolVar(&cfg.LeaderElect, "leader-elect", cfg.LeaderElect, "elect a leader among the masters, which reconciles, connects to agents and serves; the others are not ready")
-	f.StringVar(&cfg.LeaderElectionNamespace, "leader-elect-namespace", cfg.LeaderElectionNamespace, "namespace of the leader election Lease; default: the pod's namespace, else rollcall-system")
+	f.BoolVar(&cfg.LeaderElect, "leader-elect", cfg.LeaderElect, "let several masters run: with --cache memory, elect a leader, which reconciles, connects to agents and serves, while the others are not ready; with Redis, all serve and share the clusters; false: this is the only master")
+	f.StringVar(&cfg.LeaderElectionNamespace, "leader-elect-namespace", cfg.LeaderElectionNamespace, "namespace of the Leases of the masters; default: the pod's namespace, else rollcall-system")
+	f.StringVar(&cfg.PodName, "pod-name", cfg.PodName, "name of this master, different from those of other masters with the same Redis; default: $POD_NAME, else the host name")
 	f.DurationVar(&cfg.History, "history", cfg.History, "how long usage and counts are kept in memory for /prometheus and /heapster; 0 disables the history")
 	f.Var((*quantity)(&cfg.HistoryMaxMemory), "history-max-memory", "memory limit of the history of all clusters, such as 512Mi; 0: no limit")
 	f.Var((*quantity)(&cfg.StateMaxMemory), "state-max-memory", "estimated memory limit of the states of all clusters, such as 512Mi; a cluster that exceeds its share is refused; 0: no limit; default: a quarter of GOMEMLIMIT, else of the cgroup's limit, else the value shown here")

@@ -61,7 +61,13 @@ type Config struct {
 	OnChange func()
 	// OnWant is called when another master tells that a cluster has demand for the next d. It must not block, and may
 	// be nil.
-	OnWant  func(cluster string, d time.Duration)
+	OnWant func(cluster string, d time.Duration)
+	// OnMessage is called with the messages of living masters of other kinds. It must not block, must not keep the
+	// payload, and may be nil. The kinds h, l, o and w belong to this package.
+	OnMessage func(kind byte, payload []byte)
+	// OnReset is called when another master has come, or messages may have been lost, so that this master should send its
+	// state again. It must not block, and may be nil.
+	OnReset func()
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
 }
@@ -237,6 +243,13 @@ func (m *Members) connected() {
 	m.locked(func(v *view, now time.Time) { v.connected(now) })
 	wake(m.beat)
 	wake(m.announce)
+	m.reset()
+}
+
+func (m *Members) reset() {
+	if m.cfg.OnReset != nil {
+		m.cfg.OnReset()
+	}
 }
 
 // heartbeat sends a heartbeat. The Channel logs errors.
@@ -289,14 +302,17 @@ func (m *Members) handle(sender string, kind byte, payload []byte) {
 		if h, ok := decodeHandOvers(payload); ok {
 			m.locked(func(v *view, now time.Time) { v.receiveHandOvers(sender, h, now) })
 		}
-	case kindWants:
+	default:
 		known := false
 		m.locked(func(v *view, now time.Time) { known = v.of(sender, now) != nil })
-		if !known || m.cfg.OnWant == nil {
-			return
-		}
-		for cluster, d := range decodeWants(payload) {
-			m.cfg.OnWant(cluster, d)
+		switch {
+		case !known:
+		case kind == kindWants && m.cfg.OnWant != nil:
+			for cluster, d := range decodeWants(payload) {
+				m.cfg.OnWant(cluster, d)
+			}
+		case kind != kindWants && m.cfg.OnMessage != nil:
+			m.cfg.OnMessage(kind, payload)
 		}
 	}
 }
@@ -306,15 +322,15 @@ func (m *Members) handleHeartbeat(sender string, payload []byte) {
 	if !ok {
 		return
 	}
-	m.locked(func(v *view, now time.Time) {
-		reply, isNew := v.receiveHeartbeat(sender, h, now)
-		if reply {
-			wake(m.beat)
-		}
-		if isNew {
-			wake(m.announce)
-		}
-	})
+	var reply, isNew bool
+	m.locked(func(v *view, now time.Time) { reply, isNew = v.receiveHeartbeat(sender, h, now) })
+	if reply {
+		wake(m.beat)
+	}
+	if isNew {
+		wake(m.announce)
+		m.reset()
+	}
 }
 
 // checkChanges returns a function that calls OnChange if the owner of any cluster may have changed since its last call.

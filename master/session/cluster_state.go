@@ -32,6 +32,8 @@ type clusterState struct {
 	// specChanges counts the changes of spec.
 	specChanges int
 	deleted     bool
+	// wasOwned reports whether this master owned the cluster at the last call of OwnershipChanged.
+	wasOwned bool
 
 	demand demand
 	// linkArrived reports whether the cluster got a link since the worker's last decision.

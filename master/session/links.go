@@ -137,6 +137,18 @@ func (s *Sessions) linkChanged(name string) {
 	})
 }
 
+// Linked returns the clusters that have an idle link to this master.
+func (s *Sessions) Linked() (linked []string) {
+	for _, c := range s.allClusters() {
+		c.read(func() {
+			if !c.status.Link.Since.IsZero() {
+				linked = append(linked, c.name)
+			}
+		})
+	}
+	return linked
+}
+
 // takeLinkArrived reports whether the cluster got a link since the last call, although the last attempt failed for
 // lack of one.
 func (c *clusterState) takeLinkArrived() bool {

@@ -49,10 +49,15 @@ func (s *Sessions) handOver(cluster string) {
 }
 
 // OwnershipChanged makes all clusters consider again whether this master owns them, and announces the demand at this
-// master again.
+// master again. Clusters that it did not own before are queued for Updates.
 func (s *Sessions) OwnershipChanged() {
 	for _, c := range s.allClusters() {
 		c.read(func() {
+			owned := c.owned()
+			if owned && !c.wasOwned {
+				s.updates.add(c.name)
+			}
+			c.wasOwned = owned
 			c.announceDemand()
 			c.queuePeerUpdate()
 			if c.report != nil && c.report.HasState() || c.running || c.hasDemandLocked() {

@@ -96,7 +96,7 @@ func trees(t *testing.T) (all []string) {
 // rendered returns all rendered trees by name, and those with a component.
 func rendered(t *testing.T) map[string]resmap.ResMap {
 	t.Helper()
-	all := map[string]resmap.ResMap{"cert-manager": overlay(t, certManager), "join-token": overlay(t, joinToken)}
+	all := map[string]resmap.ResMap{"cert-manager": overlay(t, certManager), "join-token": overlay(t, joinToken), "master-ha": overlay(t, masterHA)}
 	for _, tree := range trees(t) {
 		all[tree] = render(t, tree)
 	}
@@ -110,6 +110,12 @@ func rendered(t *testing.T) map[string]resmap.ResMap {
 const certManager = `
 resources: [CONFIG/master]
 components: [CONFIG/components/cert-manager]
+`
+
+// masterHA is an overlay with the component master-ha, as the component's comment describes it.
+const masterHA = `
+resources: [CONFIG/master]
+components: [CONFIG/components/master-ha]
 `
 
 // joinToken is an overlay with the component join-token.
@@ -149,7 +155,7 @@ func deployments(t *testing.T) map[string]appsv1.Deployment {
 			all[tree+" "+d.Name] = d
 		}
 	}
-	if len(all) != 4 {
+	if len(all) != 5 {
 		t.Fatalf("got %d Deployments, want those of master and agent, and those with a component", len(all))
 	}
 	return all

@@ -46,6 +46,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- printf "%dMiB" (div (mulf (trimSuffix $unit $limit) (get $units $unit) 0.9 | int64) 1048576) }}
 {{- end }}
 
+{{/* Not empty if several masters share the clusters. */}}
+{{- define "rollcall.shared" -}}
+{{- if and (.Values.cache).existingSecret (gt (int .Values.replicas) 1) }}yes{{ end }}
+{{- end }}
+
 {{/* The parts of a pod that both charts have in common. */}}
 {{- define "rollcall.pod" -}}
 {{- with .Values.imagePullSecrets }}
@@ -75,8 +80,8 @@ topologySpreadConstraints:
 securityContext:
 {{- toYaml . | nindent 2 }}
 {{- end }}
-# The process exits within 10 s of SIGTERM.
-terminationGracePeriodSeconds: 15
+# The process exits within 10 s of SIGTERM, or 15 s if it first hands its clusters over.
+terminationGracePeriodSeconds: {{ if include "rollcall.shared" . }}30{{ else }}15{{ end }}
 {{- end }}
 
 {{/* The probes. They have their own listener, so that they work even when the limit of connections is reached. */}}
