@@ -3,7 +3,6 @@ package agent
 import (
 	"crypto"
 	"crypto/tls"
-	"log/slog"
 	"time"
 
 	"rollcall.dev/rollcall/api/tlsfiles"
@@ -97,7 +96,7 @@ func (c *ownCertificate) setNext(next *tls.Certificate) {
 		return
 	}
 	c.log.Info("made the agent's next key; it replaces the current one when the hub accepts it", "pin", tlsfiles.Pin(next.Leaf),
-		slog.String("published", c.objects.Namespace+"/"+c.objects.ConfigMap))
+		"published", c.objects.Namespace+"/"+c.objects.ConfigMap)
 	time.AfterFunc(announceDelay, func() { notify(c.rotation.changed) })
 }
 
