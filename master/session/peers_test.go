@@ -20,6 +20,7 @@ import (
 type testPeers struct {
 	t       *testing.T
 	store   *cachetest.Shared
+	feeds   []*cachetest.SharedFeed
 	masters []*testMaster
 
 	mu      sync.Mutex
@@ -67,7 +68,9 @@ func withPeers(t *testing.T, n int, f func(t *testing.T, p *testPeers)) {
 		agents := map[string]*fakeAgent{}
 		for i := range n {
 			m := newTestMaster(t, func(m *testMaster) {
-				m.store, m.agents = p.store.Feed(), agents
+				feed := p.store.Feed()
+				p.feeds = append(p.feeds, feed)
+				m.store, m.agents = feed, agents
 				m.config.Peers, m.config.Holder = peersOf{p, i}, string(rune('a'+i))
 			})
 			p.masters = append(p.masters, m)
@@ -129,6 +132,13 @@ func (p *testPeers) setOwner(cluster string, index int) {
 		m.sessions.OwnershipChanged()
 	}
 	synctest.Wait()
+}
+
+// cutStore sets whether the Store is unavailable.
+func (p *testPeers) cutStore(cut bool) {
+	for _, f := range p.feeds {
+		f.Cut(cut)
+	}
 }
 
 // kill ends a master without a word to the others: its sessions and its Store end.
@@ -273,7 +283,7 @@ func TestOwnersGoOnWithoutTheStore(t *testing.T) {
 		release := owner.watch(t.Context(), "c")
 		defer release()
 		owner.advance(3 * time.Second)
-		p.store.Cut(true)
+		p.cutStore(true)
 		p.mu.Lock()
 		p.cutWant = true
 		p.mu.Unlock()
@@ -282,7 +292,7 @@ func TestOwnersGoOnWithoutTheStore(t *testing.T) {
 		wantEqual(t, "seq of the owner", owner.get("c").Seq, a.state().Seq)
 		wantEqual(t, "dials of the other master", other.dials("c"), 0)
 		wantEqual(t, "seq of the other master", other.get("c").Seq, a.state().Seq)
-		p.store.Cut(false)
+		p.cutStore(false)
 		a.change(1)
 		owner.advance(5 * time.Second)
 		wantEqual(t, "seq of the other master", other.get("c").Seq, a.state().Seq)

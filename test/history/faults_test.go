@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"rollcall.dev/rollcall/api/wire"
+	masterreport "rollcall.dev/rollcall/master/report"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/test/fault"
 )
@@ -34,7 +35,9 @@ type readers struct {
 // startReaders starts readers of all kinds: of the API of package session, of GET and of watches.
 func (s *harness) startReaders(seed uint64) *readers {
 	a := &readers{harness: s, end: make(chan struct{})}
-	a.all.Go(a.watch)
+	if len(s.masters) == 1 {
+		a.all.Go(a.watch)
+	}
 	for i := range 3 {
 		random := rand.New(rand.NewPCG(seed, 200+uint64(i)))
 		a.all.Go(func() { a.stream(fmt.Sprintf("GET ?watch %d", i), random) })
@@ -82,16 +85,26 @@ func (a *readers) watch() {
 	}
 }
 
+// notOlderThan returns the parameters of a request that returns no older version, as clients of several masters use them. A
+// single master never returns an older version.
+func (a *readers) notOlderThan(version string) string {
+	if len(a.harness.masters) == 1 || version == "" {
+		return ""
+	}
+	return "&resourceVersionMatch=NotOlderThan&resourceVersion=" + version
+}
+
 // getHTTP reads the HTTP API, and records whether the response is stale.
 func (a *readers) getHTTP() {
 	r := a.harness.history.Reader("GET by HTTP")
+	version := ""
 	for a.wait(700 * time.Millisecond) {
 		m := a.harness.current()
 		if m == nil {
 			continue
 		}
 		w := httptest.NewRecorder()
-		m.api.ServeHTTP(w, httptest.NewRequestWithContext(m.ctx, http.MethodGet, "/api/v1/clusters/"+name+"?timeout=1s", nil))
+		m.api.ServeHTTP(w, httptest.NewRequestWithContext(m.ctx, http.MethodGet, "/api/v1/clusters/"+name+"?timeout=1s"+a.notOlderThan(version), nil))
 		if w.Code != http.StatusOK || m.ctx.Err() != nil {
 			continue // the master has stopped
 		}
@@ -105,6 +118,7 @@ func (a *readers) getHTTP() {
 			a.harness.t.Errorf("decode: %v", err)
 			return
 		}
+		version = d.ResourceVersion
 		r.RecordDocument(name, d.ResourceVersion, string(d.Nodes)+string(d.Pods), d.ReceivedAt)
 		r.RecordFreshness(name, d.Stale, time.Now())
 	}
@@ -143,6 +157,9 @@ func (a *readers) stream(reader string, random *rand.Rand) {
 			target += "&resourceVersion=" + w.version
 			w.stream.From(w.objects, w.version, time.Now())
 		} else {
+			if match := a.notOlderThan(w.last); match != "" {
+				target += "&sendInitialEvents=true" + match
+			}
 			clear(w.objects)
 			w.version = ""
 			w.stream.List(time.Now())
@@ -157,6 +174,7 @@ func (a *readers) stream(reader string, random *rand.Rand) {
 func (a *readers) get(reader string, random *rand.Rand) {
 	r := a.harness.history.Reader(reader)
 	upTo := func(d time.Duration) time.Duration { return time.Duration(random.Int64N(int64(d))) }
+	var last masterreport.Version
 	pause, pace := upTo(10*time.Second), 50*time.Millisecond+upTo(4*time.Second)
 	for {
 		select {
@@ -174,6 +192,9 @@ func (a *readers) get(reader string, random *rand.Rand) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond+upTo(3*time.Second))
 		v, err := m.Await(ctx, name)
+		if err == nil && len(a.harness.masters) > 1 {
+			v, err = awaitVersion(ctx, m, v, last)
+		}
 		cancel()
 		var unreachable *session.UnreachableError
 		switch {
@@ -181,12 +202,35 @@ func (a *readers) get(reader string, random *rand.Rand) {
 			if now := time.Now(); !v.Fresh(now) {
 				a.harness.t.Errorf("%s: got a value that expired %s ago", reader, now.Sub(v.ExpiresAt))
 			}
+			last = v.Version()
 			a.harness.recordValue(r, v)
 			r.RecordFreshness(name, false, time.Now())
 		case !errors.Is(err, session.ErrNoReport) && !errors.Is(err, session.ErrStopping) && !errors.As(err, &unreachable):
 			a.harness.t.Errorf("%s: %v", reader, err)
 		}
 	}
+}
+
+// awaitVersion waits until a report is not older than last.
+func awaitVersion(ctx context.Context, m *master, v *session.Report, last masterreport.Version) (*session.Report, error) {
+	for v.Version().Compare(last) < 0 || !v.Fresh(time.Now()) {
+		current, err := m.Current(name)
+		if err != nil {
+			return nil, err
+		}
+		if current.Report != nil && current.Report.HasState() && current.Report != v {
+			v = current.Report
+			continue
+		}
+		select {
+		case <-current.Changed:
+		case <-ctx.Done():
+			return nil, session.ErrNoReport
+		case <-m.ctx.Done():
+			return nil, session.ErrStopping
+		}
+	}
+	return v, nil
 }
 
 // changeFor changes the cluster for a while, and calls rare in a tenth of the steps.
@@ -226,13 +270,13 @@ func (s *harness) disrupt() {
 		s.changeFor(s.upTo(4*time.Second), func() {})
 		s.startAgent()
 	case 1:
-		s.killMaster()
+		s.killMaster(0)
 		s.changeFor(s.upTo(5*time.Second), func() {}) // longer than the TTL of the saved state
-		s.startMaster()
+		s.startMaster(0)
 	case 2:
-		s.stopMaster()
+		s.stopMaster(0)
 		s.changeFor(s.upTo(2*time.Second), func() {})
-		s.startMaster()
+		s.startMaster(0)
 	case 3:
 		s.relay.Cut()
 		s.history.Annotate(name, "all connections cut", time.Now())
@@ -285,9 +329,9 @@ func TestNextMasterHasWhatReadersWereTold(t *testing.T) {
 		a := s.startReaders(11)
 		for range 30 {
 			s.changeFor(period+s.upTo(period), func() {})
-			s.killMaster()
+			s.killMaster(0)
 			s.killAgent()
-			s.startMaster()
+			s.startMaster(0)
 			<-time.After(time.Second) // each reader reads the restored report
 			s.startAgent()
 		}
@@ -337,7 +381,7 @@ func healOnce(t *testing.T, kind fault.Kind, d fault.Direction, within time.Dura
 		a := s.startReaders(3)
 		for number := range 8 {
 			// A new process has no failures and no backoff, and opens a new connection.
-			s.stopMaster()
+			s.stopMaster(0)
 			done := make(chan struct{})
 			plan := fault.Once(d, number, fault.Fault{Kind: kind, For: faultDuration, Seed: uint64(number)})
 			s.relay.SetPlan(func(m fault.Message) fault.Fault {
@@ -349,7 +393,7 @@ func healOnce(t *testing.T, kind fault.Kind, d fault.Direction, within time.Dura
 				return f
 			})
 			// The plan is set before the master starts, since some messages are sent once per session.
-			s.startMaster()
+			s.startMaster(0)
 			changeUntil(s, done, func() {})
 			s.changeFor(within+period, func() {})
 		}

@@ -15,13 +15,16 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
+	"k8s.io/client-go/kubernetes/fake"
 	"rollcall.dev/rollcall/agent/report"
 	"rollcall.dev/rollcall/agent/snapshot"
 	"rollcall.dev/rollcall/api/memconn"
 	"rollcall.dev/rollcall/api/state"
 	"rollcall.dev/rollcall/api/state/statetest"
 	"rollcall.dev/rollcall/master/cache"
+	"rollcall.dev/rollcall/master/cache/cachetest"
 	"rollcall.dev/rollcall/master/httpapi"
+	"rollcall.dev/rollcall/master/membership/membershiptest"
 	"rollcall.dev/rollcall/master/session"
 	"rollcall.dev/rollcall/master/session/sessiontest"
 	"rollcall.dev/rollcall/master/view"
@@ -58,22 +61,35 @@ type harness struct {
 
 	relay *fault.Relay
 	front *memconn.Listener
-	store cache.Store
+	store *cachetest.Shared
+
+	// Of several masters:
+
+	network *membershiptest.Network
+	leases  *fake.Clientset
 
 	mu            sync.Mutex
-	agent         *agent  // nil if it is not running
-	master        *master // nil if it is not running
+	agent         *agent     // nil if it is not running
+	masters       []*master  // each is nil if it is not running
+	balance       *rand.Rand // chooses masters for readers
 	injectedKinds map[fault.Kind]int
 }
 
-// run runs a script in a synctest bubble, and then checks the record.
+// run runs a script in a synctest bubble, with one master, and then checks the record.
 func run(t *testing.T, seed uint64, script func(*harness)) {
+	t.Helper()
+	runMasters(t, seed, 1, script)
+}
+
+// runMasters is run with n masters.
+func runMasters(t *testing.T, seed uint64, n int, script func(*harness)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := &harness{
 			t: t, history: history.New(t), random: rand.New(rand.NewPCG(seed, 1)), cluster: statetest.New(seed+1, 2, 6), epoch: seed << 8,
-			front: memconn.Listen(buffer), store: cache.NewMemory(), injectedKinds: map[fault.Kind]int{},
-			pause: 600 * time.Millisecond,
+			front: memconn.Listen(buffer), store: cachetest.NewShared(), injectedKinds: map[fault.Kind]int{},
+			pause: 600 * time.Millisecond, masters: make([]*master, n), balance: rand.New(rand.NewPCG(seed, 3)),
+			network: &membershiptest.Network{}, leases: fake.NewClientset(),
 		}
 		s.history.RequireOrder(name)
 		s.history.RequireFreshness(name, ttl+period)
@@ -85,9 +101,13 @@ func run(t *testing.T, seed uint64, script func(*harness)) {
 		ended := make(chan error)
 		go func() { ended <- relay.Run(context.Background()) }()
 		s.startAgent()
-		s.startMaster()
+		for i := range n {
+			s.startMaster(i)
+		}
 		script(s)
-		s.stopMaster()
+		for i := range n {
+			s.stopMaster(i)
+		}
 		s.killAgent()
 		relay.Close()
 		if err := <-ended; err != nil {
@@ -235,7 +255,10 @@ func (s *harness) compareWithAgent() {
 // master is a running master.
 type master struct {
 	*session.Sessions
-	store       *fencedStore
+	store   *fencedStore
+	channel *membershiptest.Channel // nil if it is the only one
+	// unreachable reports whether it cannot dial the agent.
+	unreachable atomic.Bool
 	connections connections
 	cancel      context.CancelFunc
 	ended       chan struct{}
@@ -246,7 +269,7 @@ type master struct {
 
 // fencedStore is a Store that fails once its process has been killed.
 type fencedStore struct {
-	cache.Store
+	*cachetest.SharedFeed
 	killed atomic.Bool
 }
 
@@ -255,21 +278,24 @@ func (f *fencedStore) Save(ctx context.Context, r *session.Report) error {
 	if f.killed.Load() {
 		return cache.ErrUnavailable
 	}
-	return f.Store.Save(ctx, r)
+	return f.SharedFeed.Save(ctx, r)
 }
 
-// startMaster starts a master with the harness's Store.
-func (s *harness) startMaster() {
-	m := &master{store: &fencedStore{Store: s.store}, ended: make(chan struct{})}
+// startMaster starts the master of an index with the harness's Store.
+func (s *harness) startMaster(index int) {
+	m := &master{store: &fencedStore{SharedFeed: s.store.Feed()}, ended: make(chan struct{})}
 	jitter := rand.New(rand.NewPCG(s.random.Uint64(), 2))
 	known := sessiontest.NewRegistry(session.Cluster{
 		Name: name, Generation: 1, Endpoint: "ws://agent:7443",
 		RequestPeriod: period, SessionDuration: 15 * time.Second, CacheTTL: ttl, IdleRefresh: 20 * time.Second,
 	})
 	var mu sync.Mutex
-	m.Sessions = session.New(session.Config{
+	config := session.Config{
 		Registry: known, Store: m.store, Insecure: true, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			if m.unreachable.Load() {
+				return nil, errors.New("no route to host")
+			}
 			conn, err := s.front.Dial(ctx)
 			if err == nil {
 				m.connections.add(conn)
@@ -282,17 +308,25 @@ func (s *harness) startMaster() {
 			defer mu.Unlock()
 			return jitter.Float64() / 50
 		},
-	})
+	}
+	var all sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.Background())
+	runPeers := func(context.Context, *sync.WaitGroup) {}
+	if len(s.masters) > 1 {
+		runPeers = s.addPeers(m, index, &config)
+	}
+	m.Sessions = session.New(config)
+	runPeers(ctx, &all)
 	m.cancel, m.ctx, m.api = cancel, ctx, m.newAPI(known)
+	all.Go(func() { _ = m.Run(ctx) })
 	go func() {
 		defer close(m.ended)
-		_ = m.Run(ctx)
+		all.Wait()
 	}()
 	synctest.Wait()
 	m.Sync(name)
 	s.mu.Lock()
-	s.master = m
+	s.masters[index] = m
 	s.mu.Unlock()
 	s.history.Annotate(name, "a master started", time.Now())
 }
@@ -307,37 +341,46 @@ func (m *master) newAPI(r httpapi.Registry) *httpapi.API {
 	})
 }
 
-// stopMaster stops the master in the same way as SIGTERM.
-func (s *harness) stopMaster() {
-	if m := s.removeMaster(); m != nil {
+// stopMaster stops a master in the same way as SIGTERM.
+func (s *harness) stopMaster(index int) {
+	if m := s.removeMaster(index); m != nil {
 		m.cancel()
 		<-m.ended
 	}
 }
 
-// killMaster stops the master in the same way as SIGKILL: it neither sends nor saves anything more.
-func (s *harness) killMaster() {
-	if m := s.removeMaster(); m != nil {
+// killMaster stops a master in the same way as SIGKILL: it neither sends nor saves anything more.
+func (s *harness) killMaster(index int) {
+	if m := s.removeMaster(index); m != nil {
 		s.history.Annotate(name, masterKilled, time.Now())
 		m.store.killed.Store(true)
+		if m.channel != nil {
+			m.channel.Cut(true)
+		}
 		m.connections.cut()
 		m.cancel()
 		<-m.ended
 	}
 }
 
-// removeMaster returns the running master or nil, and marks it as not running.
-func (s *harness) removeMaster() *master {
+// removeMaster returns a master, nil if it does not run, and marks it as not running.
+func (s *harness) removeMaster(index int) *master {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m := s.master
-	s.master = nil
+	m := s.masters[index]
+	s.masters[index] = nil
 	return m
 }
 
-// current returns the running master, or nil.
+// current returns a running master, or nil. Of several it is a random one, as behind a Service.
 func (s *harness) current() *master {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.master
+	start := s.balance.IntN(len(s.masters))
+	for i := range s.masters {
+		if m := s.masters[(start+i)%len(s.masters)]; m != nil {
+			return m
+		}
+	}
+	return nil
 }

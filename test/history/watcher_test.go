@@ -16,6 +16,8 @@ type watcher struct {
 	t       *testing.T
 	stream  *history.Stream
 	version string
+	// last is the last version that the reader has had.
+	last string
 	// objects are the known pods by key.
 	objects map[string]string
 	// refused is true if the response is not a stream.
@@ -79,6 +81,6 @@ func (w *watcher) record(kind, of, version string, object json.RawMessage) {
 		w.stream.Version(version, time.Now())
 	}
 	if version != "" {
-		w.version = version
+		w.version, w.last = version, version
 	}
 }

@@ -15,39 +15,39 @@ type Shared struct {
 	*cache.Memory
 
 	mu        sync.Mutex
-	followers map[*sharedFeed]cache.Follower
-	cut       bool
+	followers map[*SharedFeed]cache.Follower
+	cut       map[*SharedFeed]bool
 }
 
 // NewShared returns an empty Shared.
 func NewShared() *Shared {
-	return &Shared{Memory: cache.NewMemory(), followers: map[*sharedFeed]cache.Follower{}}
+	return &Shared{Memory: cache.NewMemory(), followers: map[*SharedFeed]cache.Follower{}, cut: map[*SharedFeed]bool{}}
 }
 
 // Feed returns the cache.Feed of one more master.
-func (s *Shared) Feed() cache.Feed { return &sharedFeed{s} }
+func (s *Shared) Feed() *SharedFeed { return &SharedFeed{s} }
 
-// Cut sets whether the Store is unavailable.
-func (s *Shared) Cut(cut bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.cut = cut
+// SharedFeed is the cache.Feed of one master.
+type SharedFeed struct{ *Shared }
+
+// Cut sets whether the Store is unavailable to this master.
+func (f *SharedFeed) Cut(cut bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cut[f] = cut
 }
 
-func (s *Shared) err() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.cut {
+func (f *SharedFeed) err() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.cut[f] {
 		return cache.ErrUnavailable
 	}
 	return nil
 }
 
-// sharedFeed is the cache.Feed of one master.
-type sharedFeed struct{ *Shared }
-
 // Load implements cache.Store.
-func (f *sharedFeed) Load(ctx context.Context, cluster string, ttl time.Duration) (*report.Report, error) {
+func (f *SharedFeed) Load(ctx context.Context, cluster string, ttl time.Duration) (*report.Report, error) {
 	if err := f.err(); err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func (f *sharedFeed) Load(ctx context.Context, cluster string, ttl time.Duration
 }
 
 // Save implements cache.Store.
-func (f *sharedFeed) Save(ctx context.Context, r *report.Report) error {
+func (f *SharedFeed) Save(ctx context.Context, r *report.Report) error {
 	if err := f.err(); err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (f *sharedFeed) Save(ctx context.Context, r *report.Report) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for other, follower := range f.followers {
-		if other == f {
+		if other == f || f.cut[other] {
 			continue
 		}
 		if ttl, ok := follower.TTL(r.Cluster); ok {
@@ -75,8 +75,24 @@ func (f *sharedFeed) Save(ctx context.Context, r *report.Report) error {
 	return nil
 }
 
+// LastTerm implements cache.Store.
+func (f *SharedFeed) LastTerm(ctx context.Context, cluster string) (uint64, error) {
+	if err := f.err(); err != nil {
+		return 0, err
+	}
+	return f.Memory.LastTerm(ctx, cluster)
+}
+
+// TakeTerm implements cache.Store.
+func (f *SharedFeed) TakeTerm(ctx context.Context, cluster string, term uint64) error {
+	if err := f.err(); err != nil {
+		return err
+	}
+	return f.Memory.TakeTerm(ctx, cluster, term)
+}
+
 // Follow implements cache.Feed.
-func (f *sharedFeed) Follow(ctx context.Context, follower cache.Follower) error {
+func (f *SharedFeed) Follow(ctx context.Context, follower cache.Follower) error {
 	f.mu.Lock()
 	f.followers[f] = follower
 	f.mu.Unlock()
