@@ -3,7 +3,6 @@ package view
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -127,24 +126,25 @@ func ParseVersion(version string) error {
 	return nil
 }
 
-// contentVersion returns the part of a version that identifies the content, without the term of the
-// connection that delivered it.
-func contentVersion(version string) string {
-	_, content, _ := strings.Cut(version, ".")
-	return content
-}
-
 // Resume returns the cursor after a version, or ErrExpired if the log does not hold that version.
 // If several changes have the same version, it returns the first: events that are delivered twice
-// do no harm. A version with another term but the same content is accepted only if the exact
-// version is not found, because events that start at an older term would move the client back.
+// do no harm. A version with a lower term but the same content is accepted if the exact version is not found: the same
+// change was delivered by an earlier session. One with a higher term is not, since it would move the client back.
 func (l *ChangeLog) Resume(version string) (Cursor, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if c, ok := l.find(func(held string) bool { return held == version }); ok {
 		return c, nil
 	}
-	if c, ok := l.find(func(held string) bool { return contentVersion(held) == contentVersion(version) }); ok {
+	wanted, err := report.ParseVersion(version)
+	if err != nil {
+		return 0, ErrExpired
+	}
+	sameContent := func(held string) bool {
+		v, err := report.ParseVersion(held)
+		return err == nil && v.Epoch == wanted.Epoch && v.Seq == wanted.Seq && v.Term >= wanted.Term
+	}
+	if c, ok := l.find(sameContent); ok {
 		return c, nil
 	}
 	return 0, ErrExpired
