@@ -43,7 +43,7 @@ func TestSessionReasonsAreConditionReasons(t *testing.T) {
 		}
 	}
 	for name, value := range constantsOf(t, "../master/session/dial/failure.go", "Reason") {
-		if conditions["Reason"+name] != value {
+		if conditions["Reason"+name] != value && name != "Superseded" { // which no condition has, as nothing failed
 			t.Errorf("dial.%s is %q, v1alpha1.Reason%s is %q", name, value, name, conditions["Reason"+name])
 		}
 	}

@@ -155,7 +155,7 @@ func (c *Config) assemble(ctx context.Context, hubConfig *rest.Config, store cac
 	})
 	options, leader := controllers.Options{Insecure: c.Insecure, MayWrite: lease.mayWrite, Metrics: metrics, LinkEvents: linkEvents}, leaderCheck(hub, lease)
 	if others != nil {
-		options.MayWrite, options.Masters, leader = others.mayWrite, others.masters, others.ready(hub)
+		options.MayWrite, options.Masters, leader = others.Owns, others.masters, others.ready(hub)
 		others.sessions = sessions
 	}
 	if err := addSessions(hub, registry, sessions, options); err != nil {

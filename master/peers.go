@@ -108,9 +108,9 @@ func (p *peers) asPeers() session.Peers {
 	return p
 }
 
-// mayWrite reports whether this master may write the status of a cluster: it owns it, and knows that no other
-// master does.
-func (p *peers) mayWrite(cluster string) bool { return p.Owns(cluster) && !p.Frozen() }
+// Owns implements session.Peers. A master that cannot know which others are alive owns nothing: it keeps its sessions until
+// another master supersedes them, but dials for its own readers only, without replacing a session of another master.
+func (p *peers) Owns(cluster string) bool { return p.Members.Owns(cluster) && !p.Frozen() }
 
 // masters returns the number of masters that share the clusters.
 func (p *peers) masters() int { return len(p.Alive()) }

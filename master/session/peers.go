@@ -195,7 +195,7 @@ func (w *worker) follow() {
 	var spec Cluster
 	c.read(func() { followed, prev, spec, c.followed = c.followed, c.report, c.spec, nil })
 	r := restoredReport(followed, spec, now)
-	r.Session.Phase, r.Session.ExpiresAt = Reporting, earlier(followed.Session.ExpiresAt, now.Add(spec.SessionDuration))
+	r.Session.Phase, r.Session.Holder, r.Session.ExpiresAt = Reporting, followed.Session.Holder, earlier(followed.Session.ExpiresAt, now.Add(spec.SessionDuration))
 	if !r.Fresh(now) {
 		return
 	}

@@ -135,7 +135,7 @@ func (k *killed) killBoth() {
 
 // read reads the counting pod, whose version and count may not be older than the last ones.
 func (k *killed) read(r *history.Reader, last counted) (counted, error) {
-	next, at, err := readCount(k.t.Context(), k.master, k.name)
+	next, at, err := readCount(k.t.Context(), k.master, k.name, "")
 	if err != nil {
 		return last, err
 	}
@@ -195,9 +195,14 @@ func startCounting(t *testing.T, namespace string) {
 	}()
 }
 
-// readCount reads the counting pod, and when the master received it.
-func readCount(ctx context.Context, m *stack.Master, cluster string) (c counted, at time.Time, err error) {
-	d, err := tryGetCluster(ctx, m, "/api/v1/clusters/"+cluster+"/pods?namespace="+cluster)
+// readCount reads the counting pod, and when the master received it, in a version that is not older than the given one
+// unless that is empty.
+func readCount(ctx context.Context, m *stack.Master, cluster, version string) (c counted, at time.Time, err error) {
+	path := "/api/v1/clusters/" + cluster + "/pods?namespace=" + cluster
+	if version != "" {
+		path += "&timeout=5s&resourceVersionMatch=NotOlderThan&resourceVersion=" + version
+	}
+	d, err := tryGetCluster(ctx, m, path)
 	if err != nil {
 		return c, at, err
 	}

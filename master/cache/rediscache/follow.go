@@ -141,7 +141,7 @@ func (r *Cache) follow(m saveMessage, now time.Time, ttl time.Duration, compact 
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := &loaded{report: &p.report, key: key, chain: w.chain}
-	p.report.Cluster = m.cluster
+	p.report.Cluster, p.report.Session.Holder = m.cluster, m.sender
 	base, baseSize, frames, err := w.nextRecord(m, l, p)
 	if err != nil {
 		return nil, err

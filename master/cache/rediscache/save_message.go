@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"strconv"
 	"time"
+
+	"rollcall.dev/rollcall/api/state"
 )
 
 // A message on the channel of saves is written by the save script, and has what it has saved, with the record if that is
@@ -51,8 +53,11 @@ func parseSaveMessage(b []byte) (m saveMessage, err error) {
 	if err != nil {
 		return m, refused(causeFormat, "the remaining time in a message is not a number")
 	}
+	if len(parts[1]) > maxSenderLen {
+		return m, refused(causeSize, "the ID of the master in a message has %d bytes; the limit is %d", len(parts[1]), maxSenderLen)
+	}
 	m = saveMessage{
-		cluster: string(parts[0]), sender: string(parts[1]), previous: parts[2], record: parts[3],
+		cluster: string(parts[0]), sender: state.CleanText(string(parts[1])), previous: parts[2], record: parts[3],
 		left: time.Duration(left) * time.Millisecond, head: head{},
 	}
 	for i, field := range headFields {
