@@ -167,13 +167,13 @@ func (c *Config) assemble(ctx context.Context, hubConfig *rest.Config, store cac
 	}
 	documents := view.NewDocumentCache(maxDocuments)
 	api := httpapi.New(httpapi.Config{
-		Sessions:  sessions,
-		Registry:  registry,
-		Documents: documents,
-		Page:      web.Handler(),
-		Links:     sessions.Links(),
-		History:   historyReader(usageHistory),
-		Prometheus: c.newProm(sessions, registry, usageHistory, revisionTimes, metrics),
+		Sessions:     sessions,
+		Registry:     registry,
+		Documents:    documents,
+		Page:         web.Handler(),
+		Links:        sessions.Links(),
+		History:      historyReader(usageHistory),
+		Prometheus:   c.newProm(sessions, registry, usageHistory, revisionTimes, metrics),
 		Authenticate: identify(authenticator),
 		SignIn:       signIn(authenticator),
 		Version:      c.Version,
