@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help build test lint generate demo fuzz bench images clean
+.PHONY: help build test lint generate demo fuzz chaos bench images clean
 
 # The flags of hack/build.sh and hack/lint.sh, so that dependencies are compiled only once.
 static := CGO_ENABLED=0 GOFLAGS=-trimpath
@@ -26,6 +26,9 @@ demo: ## A hub and two member clusters on this machine; ONCE=1 exits after a sel
 
 fuzz: ## Every fuzz target for FUZZTIME each (default 3s)
 	hack/fuzz.sh $(FUZZTIME)
+
+chaos: ## Tests of faults for longer: RUNS of each kind (default 300; some 30 min)
+	hack/chaos.sh $(RUNS)
 
 bench: ## Rollcall compared with pollers, into docs/BENCHMARKS.md (an hour), then micro-benchmarks; QUICK=1: a short trial; ONLY=stream,…
 	go -C hack/bench run . $(if $(QUICK),-quick) $(if $(ONLY),-only $(ONLY))

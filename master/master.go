@@ -229,7 +229,7 @@ func (m *components) run(ctx context.Context, c Config, metrics prometheus.Regis
 	if m.peers != nil {
 		all.Go(func() error { return m.peers.run(ctx) })
 	}
-	all.Go(func() error { logLeadership(ctx, m.hub, c.Log); return nil })
+	all.Go(func() error { m.logLeadership(ctx, c.Log); return nil })
 	all.Go(func() error { m.documents.Run(ctx); return nil })
 	if m.history != nil {
 		all.Go(func() error { sweep(ctx, m.history); return nil })
@@ -250,9 +250,13 @@ func (m *components) run(ctx context.Context, c Config, metrics prometheus.Regis
 }
 
 // logLeadership logs when this master begins to lead, which is at once without leader election.
-func logLeadership(ctx context.Context, hub manager.Manager, log *slog.Logger) {
+func (m *components) logLeadership(ctx context.Context, log *slog.Logger) {
 	select {
-	case <-hub.Elected():
+	case <-m.hub.Elected():
+		if m.peers != nil {
+			log.Info("this master serves clients, and shares the clusters with all masters that have the same Redis")
+			return
+		}
 		log.Info("this master leads: it dials agents and serves clients")
 	case <-ctx.Done():
 	}

@@ -30,7 +30,11 @@ func (s *Stack) StartMaster(ctx context.Context, hub *kube.Cluster, flags ...str
 	if _, err := hub.Kubectl("wait", "--for=condition=Established", "crd", "clusteragents.rollcall.dev", "clusterstatuses.rollcall.dev"); err != nil {
 		return nil, err
 	}
-	listen, err := s.address("master " + hub.Name)
+	use := "master " + hub.Name
+	if i := slices.Index(flags, "--pod-name"); i >= 0 {
+		use += " " + flags[i+1]
+	}
+	listen, err := s.address(use)
 	if err != nil {
 		return nil, err
 	}
