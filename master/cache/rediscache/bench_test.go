@@ -1,6 +1,7 @@
 package rediscache_test
 
 import (
+	"context"
 	"crypto/ed25519"
 	"log/slog"
 	"testing"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"rollcall.dev/rollcall/api/state/statetest"
+	"rollcall.dev/rollcall/api/wire"
+	"rollcall.dev/rollcall/master/cache"
 	"rollcall.dev/rollcall/master/cache/cachetest"
 	"rollcall.dev/rollcall/master/cache/rediscache"
 	"rollcall.dev/rollcall/master/report"
@@ -83,4 +86,49 @@ func written(b *testing.B, metrics *prometheus.Registry) float64 {
 		}
 	}
 	return 0
+}
+
+// BenchmarkFollow saves a change of a cluster of 300 pods, and waits until another master has the report.
+func BenchmarkFollow(b *testing.B) {
+	server := redistest.Start(b)
+	owner, _ := rediscache.New(rediscache.Config{URL: server.URL(), Log: slog.New(slog.DiscardHandler)})
+	other, _ := rediscache.New(rediscache.Config{URL: server.URL(), Log: slog.New(slog.DiscardHandler)})
+	defer owner.Close()
+	defer other.Close()
+	ctx, cancel := context.WithCancel(b.Context())
+	seqs, ended := make(chan uint64, 1), make(chan error, 1)
+	go func() {
+		ended <- other.Follow(ctx, cache.Follower{
+			TTL:      func(string) (time.Duration, bool) { return cachetest.LongTTL, true },
+			Compact:  func(string, *wire.LazyState) bool { return false },
+			OnReport: func(r *report.Report) { seqs <- r.Seq },
+		})
+	}()
+	w := statetest.New(1, 10, 300)
+	save := func() {
+		w.Step(1)
+		if err := owner.Save(b.Context(), cachetest.Report(1, w.State)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for followed := false; !followed; { // until it has subscribed
+		save()
+		select {
+		case <-seqs:
+			followed = true
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	for b.Loop() {
+		save()
+		for seq := range seqs {
+			if seq == w.State.Seq {
+				break
+			}
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		b.Error(err)
+	}
 }
