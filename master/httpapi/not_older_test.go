@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	httpv1 "rollcall.dev/rollcall/api/http/v1"
 	"rollcall.dev/rollcall/api/wire"
 	"rollcall.dev/rollcall/master/session"
 )
@@ -99,6 +100,38 @@ func TestWatchResumesFromAVersionOfAnotherMaster(t *testing.T) {
 					t.Errorf("got %d %s, want no %s and not the older version", w.Code, body, tc.not)
 				}
 			})
+		})
+	}
+}
+
+func TestVersionsThatCannotBeResumed(t *testing.T) {
+	for _, tc := range []struct {
+		name, version string
+		status        int
+		reason        string
+		wait          time.Duration
+	}{
+		{"of another epoch", "17.abc-4", 410, httpv1.ReasonExpired, 0},
+		{"of the future", "17.9f2c-400", 410, httpv1.ReasonExpired, maxResumeWait},
+		{"of the past, and forgotten", "17.9f2c-1", 410, httpv1.ReasonExpired, 0},
+		{"of a lower term, of the same content", "3.9f2c-4", 200, "", 0},
+		{"of a higher term, of the same content", "99.9f2c-4", 410, httpv1.ReasonExpired, maxResumeWait},
+		{"no version", "yesterday", 400, httpv1.ReasonBadRequest, 0},
+		{"a number", "42", 400, httpv1.ReasonBadRequest, 0},
+		{"endless", "1." + strings.Repeat("f", 100) + "-1", 400, httpv1.ReasonBadRequest, 0},
+		{"empty", "", 200, "", 0},
+		{"zero", "0", 200, "", 0},
+	} {
+		bubble(t, func(t *testing.T, f *fake) {
+			w := watching(t, f.api(nil), eu1+"?watch=true&resourceVersion="+tc.version, nil)
+			<-time.After(tc.wait)
+			synctest.Wait()
+			if w.status != tc.status || tc.reason != "" && !strings.Contains(w.text(), `"reason":"`+tc.reason) {
+				t.Errorf("%s: got %d %s, want %d %s", tc.name, w.status, w.text(), tc.status, tc.reason)
+			}
+			if want := 1; tc.status == 200 && f.Watching("prod-eu") != want || tc.status != 200 && f.Watching("prod-eu") != 0 {
+				t.Errorf("%s: %d watches register demand, want 0", tc.name, f.Watching("prod-eu"))
+			}
 		})
 	}
 }

@@ -85,15 +85,6 @@ func (a *readers) watch() {
 	}
 }
 
-// notOlderThan returns the parameters of a request that returns no older version, as clients of several masters use them. A
-// single master never returns an older version.
-func (a *readers) notOlderThan(version string) string {
-	if len(a.harness.masters) == 1 || version == "" {
-		return ""
-	}
-	return "&resourceVersionMatch=NotOlderThan&resourceVersion=" + version
-}
-
 // getHTTP reads the HTTP API, and records whether the response is stale.
 func (a *readers) getHTTP() {
 	r := a.harness.history.Reader("GET by HTTP")
@@ -209,28 +200,6 @@ func (a *readers) get(reader string, random *rand.Rand) {
 			a.harness.t.Errorf("%s: %v", reader, err)
 		}
 	}
-}
-
-// awaitVersion waits until a report is not older than last.
-func awaitVersion(ctx context.Context, m *master, v *session.Report, last masterreport.Version) (*session.Report, error) {
-	for v.Version().Compare(last) < 0 || !v.Fresh(time.Now()) {
-		current, err := m.Current(name)
-		if err != nil {
-			return nil, err
-		}
-		if current.Report != nil && current.Report.HasState() && current.Report != v {
-			v = current.Report
-			continue
-		}
-		select {
-		case <-current.Changed:
-		case <-ctx.Done():
-			return nil, session.ErrNoReport
-		case <-m.ctx.Done():
-			return nil, session.ErrStopping
-		}
-	}
-	return v, nil
 }
 
 // changeFor changes the cluster for a while, and calls rare in a tenth of the steps.

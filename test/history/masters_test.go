@@ -12,6 +12,7 @@ import (
 
 	"rollcall.dev/rollcall/master/membership"
 	"rollcall.dev/rollcall/master/membership/membershiptest"
+	masterreport "rollcall.dev/rollcall/master/report"
 	"rollcall.dev/rollcall/master/session"
 )
 
@@ -124,4 +125,35 @@ func TestReadersOfSeveralMastersUnderFaults(t *testing.T) {
 			})
 		})
 	}
+}
+
+// awaitVersion waits until a report is not older than last.
+func awaitVersion(ctx context.Context, m *master, v *session.Report, last masterreport.Version) (*session.Report, error) {
+	for v.Version().Compare(last) < 0 || !v.Fresh(time.Now()) {
+		current, err := m.Current(name)
+		if err != nil {
+			return nil, err
+		}
+		if current.Report != nil && current.Report.HasState() && current.Report != v {
+			v = current.Report
+			continue
+		}
+		select {
+		case <-current.Changed:
+		case <-ctx.Done():
+			return nil, session.ErrNoReport
+		case <-m.ctx.Done():
+			return nil, session.ErrStopping
+		}
+	}
+	return v, nil
+}
+
+// notOlderThan returns the parameters of a request that returns no older version, as clients of several masters use them. A
+// single master never returns an older version.
+func (a *readers) notOlderThan(version string) string {
+	if len(a.harness.masters) == 1 || version == "" {
+		return ""
+	}
+	return "&resourceVersionMatch=NotOlderThan&resourceVersion=" + version
 }

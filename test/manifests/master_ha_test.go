@@ -39,3 +39,9 @@ func TestMasterHASharesClustersByRedis(t *testing.T) {
 		t.Errorf("got the budgets %+v, want one that allows one master to be unavailable", budgets)
 	}
 }
+
+// masterHA is an overlay with the component master-ha, as the component's comment describes it.
+const masterHA = `
+resources: [CONFIG/master]
+components: [CONFIG/components/master-ha]
+`

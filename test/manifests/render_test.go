@@ -112,12 +112,6 @@ resources: [CONFIG/master]
 components: [CONFIG/components/cert-manager]
 `
 
-// masterHA is an overlay with the component master-ha, as the component's comment describes it.
-const masterHA = `
-resources: [CONFIG/master]
-components: [CONFIG/components/master-ha]
-`
-
 // joinToken is an overlay with the component join-token.
 const joinToken = `
 resources: [CONFIG/agent]
