@@ -82,7 +82,10 @@ func WithDemandObserver(ctx context.Context, f func(cluster string)) context.Con
 // observeDemand is called before demand is registered. It reports whether there is demand already, and calls
 // the observer of the context if there is neither demand nor a session. c.mu must be held.
 func (c *clusterState) observeDemand(ctx context.Context, now time.Time) (hasDemand bool) {
-	hasDemand, _ = c.demand.at(now, c.spec, c.owned())
+	// Whether this master owns the cluster is asked only if it matters, since most requests find demand.
+	if hasDemand, _ = c.demand.at(now, c.spec, false); !hasDemand {
+		hasDemand, _ = c.demand.at(now, c.spec, c.owned())
+	}
 	if hasDemand || c.blockedReason() != "" || c.status.Session.Phase != Idle && c.status.Session.Phase != "" {
 		return hasDemand
 	}
