@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"testing"
@@ -50,9 +51,12 @@ func TestLinkConnectsTwoMachinesAndItsFaultsBreakIt(t *testing.T) {
 	const enough = 30 * time.Second
 	for _, to := range nodes {
 		for _, address := range to.addresses() {
-			if err := connect(to, address, enough); err != nil {
-				t.Errorf("connect to %s at %s: %v", to.Name, address, err)
-			}
+			Eventually(t, enough, func() error { // the kernel adds routes of IPv6 some time after their addresses
+				if err := connect(to, address, enough); err != nil {
+					return fmt.Errorf("connect to %s at %s: %w", to.Name, address, err)
+				}
+				return nil
+			})
 		}
 	}
 	link.SetFaults(Faults{Cut: true})
