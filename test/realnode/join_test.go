@@ -248,7 +248,7 @@ func (a *administrator) checkRotation(t *testing.T) {
 func (a *administrator) checkUnreachableHub(t *testing.T) {
 	a = a.in(t)
 	a.fails("kubectl rollcall join prod-eu --context prod-eu-admin --hub-address wss://"+a.hub.Address+":9 --wait 15s",
-		"✗ link", "no connection within 15s", "the agent says: dial wss://"+a.hub.Address+":9", "connection refused", "these existed before and stay as this run has changed them: Deployment")
+		"✗ link", "no connection within 15s", "the agent says: dial wss://"+a.hub.Address+":9", "connection refused", "these existed before and stay as this run has changed them: ", "Deployment rollcall-system/rollcall-agent")
 	a.must("kubectl rollcall join prod-eu --context prod-eu-admin --hub-context hub", "1 changed", "prod-eu has joined")
 }
 
