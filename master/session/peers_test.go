@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"rollcall.dev/rollcall/master/cache/cachetest"
 )
 
@@ -57,8 +56,8 @@ func (p peersOf) Want(cluster string, d time.Duration) {
 	}
 }
 
-// withPeers calls f with n running masters in virtual time.
-func withPeers(t *testing.T, n int, f func(t *testing.T, p *testPeers)) {
+// withPeers calls f with n running masters in virtual time. The options change the settings of a master before it starts.
+func withPeers(t *testing.T, n int, f func(t *testing.T, p *testPeers), options ...func(i int, m *testMaster)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		p := &testPeers{t: t, store: cachetest.NewShared(), owner: map[string]int{}}
@@ -69,6 +68,9 @@ func withPeers(t *testing.T, n int, f func(t *testing.T, p *testPeers)) {
 				p.feeds = append(p.feeds, feed)
 				m.store, m.agents = feed, agents
 				m.config.Peers, m.config.Holder = peersOf{p, i}, string(rune('a'+i))
+				for _, f := range options {
+					f(i, m)
+				}
 			})
 			p.masters = append(p.masters, m)
 		}
@@ -299,12 +301,6 @@ func TestOnlyTheOwnerFeedsSinks(t *testing.T) {
 		}
 	}
 	withPeers(t, 2, func(t *testing.T, p *testPeers) {
-		for i, m := range p.masters {
-			m.stop()
-			m.config.EventHandlers = []EventHandler{record(string(rune('a'+i)) + " sink"), record(string(rune('a'+i)) + " history")}
-			m.config.Metrics = prometheus.NewRegistry()
-			m.start()
-		}
 		p.addCluster("c")
 		p.masters[1].get("c")
 		p.masters[1].advance(10 * time.Minute)
@@ -313,6 +309,8 @@ func TestOnlyTheOwnerFeedsSinks(t *testing.T) {
 		if n := calls["a sink"]; n < 3 || calls["b sink"] != 0 || calls["a history"] != n || calls["b history"] != n {
 			t.Errorf("got the calls %v, want none for the sinks of b, and the same number for all others", maps.Collect(maps.All(calls)))
 		}
+	}, func(i int, m *testMaster) {
+		m.config.EventHandlers = []EventHandler{record(string(rune('a'+i)) + " sink"), record(string(rune('a'+i)) + " history")}
 	})
 }
 
