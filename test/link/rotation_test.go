@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,11 +52,11 @@ func (k *rotatingKeys) apply(c *dial.Config) {
 }
 
 // rotate makes the master store keys as a ClusterAgent's status does. accept says whether it accepts next keys.
-func (env *environment) rotate(accept *bool) {
+func (env *environment) rotate(accept *atomic.Bool) {
 	env.onEnroll = func(_ context.Context, c link.Candidate) *link.Refused {
 		keys := []string{c.Key}
 		switch {
-		case c.NextKey != "" && !*accept:
+		case c.NextKey != "" && !accept.Load():
 			return &link.Refused{Code: link.NotAdmitted, Message: "add " + c.NextKey + " to spec.tls.pinnedSHA256"}
 		case c.NextKey != "":
 			keys = append(keys, c.NextKey)
@@ -72,7 +73,8 @@ func (env *environment) rotate(accept *bool) {
 func TestKeyRotationHasNoGap(t *testing.T) {
 	for _, reading := range []bool{false, true} {
 		run(t, func(t *testing.T, env *environment) {
-			accept := true
+			var accept atomic.Bool
+			accept.Store(true)
 			env.rotate(&accept)
 			key, next := newKey(t), newKey(t)
 			env.register(key, func(c *session.Cluster) { c.Continuous = reading })
@@ -110,7 +112,7 @@ func TestKeyRotationHasNoGap(t *testing.T) {
 // key and its link meanwhile.
 func TestNextKeyIsAnnouncedUntilItIsAccepted(t *testing.T) {
 	run(t, func(t *testing.T, env *environment) {
-		accept := false
+		var accept atomic.Bool
 		env.rotate(&accept)
 		key, next := newKey(t), newKey(t)
 		env.register(key)
@@ -121,7 +123,7 @@ func TestNextKeyIsAnnouncedUntilItIsAccepted(t *testing.T) {
 		if last := env.refused.last(); last != "" || !env.linked() {
 			t.Errorf("got the refusal %q, linked %t; want none and a link", last, env.linked())
 		}
-		accept = true
+		accept.Store(true)
 		<-time.After(45 * time.Second)
 		synctest.Wait()
 		if c, _ := env.registry.Cluster(name); !slices.Equal(c.TLS.PinnedSHA256, []string{fingerprint(t, next)}) {
