@@ -106,7 +106,7 @@ func (s *harness) disruptMasters() {
 	}
 }
 
-var mastersSeeds = flag.Uint64("masters-seeds", 8, "number of runs of TestReadersOfSeveralMastersUnderFaults")
+var mastersSeeds = flag.Uint64("masters-seeds", 2, "number of runs of TestReadersOfSeveralMastersUnderFaults")
 
 // TestReadersOfSeveralMastersUnderFaults is TestReadersUnderFaults with three masters, of which each reader asks another
 // one each time, for a version that is not older than its last one. Masters are killed and stopped, and cut from Redis or
